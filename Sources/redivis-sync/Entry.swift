@@ -1,0 +1,8 @@
+import RedivisSyncCLI
+
+@main
+enum Entry {
+    static func main() async {
+        await CommandLineProgram.run()
+    }
+}
