@@ -1,0 +1,62 @@
+/// One file version on its way to its table: the row that outlives crashes.
+public struct Delivery: Hashable, Sendable {
+    public let id: DeliveryID
+    public let mapping: MappingID
+    /// The reference as the mapping file had it when the file was admitted; a transfer ends on it.
+    public let table: TableReference
+    /// What Redivis calls that table; known from the first time that Redivis was asked.
+    public var tableKey: TableKey?
+    /// Below the mapping's folder.
+    public var path: RelativePath
+    /// What the source looked like when it settled.
+    public var observation: FileObservation
+    /// `nil` until the bytes were hashed: for a fresh file, at the end of its transfer.
+    public var content: Content?
+    /// The expanded `upload_name` template: raw bytes, the tag not yet added.
+    public let nameBase: [UInt8]
+    /// Set together with `content`; never changes afterwards.
+    public var uploadName: String?
+    public var state: DeliveryState
+    public var tally: Tally
+
+    /// What has been tried, so that nothing is tried for ever.
+    public struct Tally: Hashable, Codable, Sendable {
+        /// Failures in a row; progress sets it back to 0.
+        public var failures = 0
+        /// Sessions lost in a row without one newly confirmed byte.
+        public var sessionsLost = 0
+        /// Sessions refused with 401 or 403 in a row.
+        public var sessionsRefused = 0
+        /// Whole sendings that came to another content on the table.
+        public var resends = 0
+        /// Times the server was asked to resynchronise after a 400, 412, 413 or 416 without progress since.
+        public var resynchronisations = 0
+        /// Whether `temp_uploads` was tried because a finished `resumable_upload` was refused.
+        public var triedOtherEndpoint = false
+        /// Sessions opened in all.
+        public var sessionsOpened = 0
+
+        public init() {}
+    }
+
+    public init(
+        id: DeliveryID, mapping: MappingID, table: TableReference, tableKey: TableKey?, path: RelativePath,
+        observation: FileObservation,
+        content: Content?, nameBase: [UInt8], uploadName: String?, state: DeliveryState, tally: Tally = Tally()
+    ) {
+        self.id = id
+        self.mapping = mapping
+        self.table = table
+        self.tableKey = tableKey
+        self.path = path
+        self.observation = observation
+        self.content = content
+        self.nameBase = nameBase
+        self.uploadName = uploadName
+        self.state = state
+        self.tally = tally
+    }
+
+    /// In bytes.
+    public var size: Int64 { content?.size ?? observation.size }
+}

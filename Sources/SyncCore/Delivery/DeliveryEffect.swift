@@ -1,0 +1,94 @@
+/// What is to be done: orders, in the imperative. Each is carried out only after the decision that gave it was saved.
+public enum DeliveryEffect: Hashable, Sendable {
+    /// Read the whole file, then ask the queue how its content stands. → `examined`
+    case examine(Admission)
+    /// → `sessionOpened`
+    case openSession(EndpointChoice)
+    /// Prove and re-hash what was sent before, then send. → `chunkAnswered`, `sourceChanged`
+    case sendChunk(UploadSession, Range<Int64>, proving: PrefixDigest?)
+    /// → `statusAnswered`
+    case queryStatus(UploadSession)
+    /// Settle what the sent bytes are. → `concluded`, `sourceChanged`
+    case conclude(TransferProgress)
+    /// → `registrationFound`, `registrationAbsent`
+    case lookUp(name: String, LookUp)
+    /// → `registered`
+    case post(TransferredObject, name: String, PostAttempt)
+    /// The table's follower reports. → `importReported`
+    case followImport(Registration)
+    /// → `registrationWithdrawn`
+    case withdraw(Registration)
+}
+
+/// Which endpoint opens the next session.
+public enum EndpointChoice: Hashable, Sendable {
+    /// What the mapping fixes, or what is remembered of this API.
+    case preferred
+    /// `temp_uploads`, because what came of the documented one was refused.
+    case other
+}
+
+/// What a decision says: the new value of the delivery, the line for its journal, and what to do next.
+public struct Decision: Hashable, Sendable {
+    public var delivery: Delivery
+    /// One line for people, without secrets.
+    public var note: String
+    public var effect: DeliveryEffect?
+    /// Something learned about the API, to be remembered with this decision.
+    public var endpointFact: EndpointFact?
+
+    public init(_ delivery: Delivery, _ note: String, effect: DeliveryEffect? = nil, endpointFact: EndpointFact? = nil) {
+        self.delivery = delivery
+        self.note = note
+        self.effect = effect
+        self.endpointFact = endpointFact
+    }
+}
+
+/// What is remembered per API about its two endpoints, for `endpoint: auto`.
+public enum EndpointFact: String, Codable, Sendable {
+    case documentedWorks
+    case documentedRefused
+}
+
+/// Time, chance and policy, handed in as values.
+public struct DecisionContext: Hashable, Sendable {
+    public let now: Moment
+    /// Drawn evenly from 0..<1.
+    public let jitter: Double
+    public let table: TableKey
+    public let policy: DeliveryPolicy
+
+    public init(now: Moment, jitter: Double, table: TableKey, policy: DeliveryPolicy) {
+        self.now = now
+        self.jitter = jitter
+        self.table = table
+        self.policy = policy
+    }
+}
+
+/// What the mapping and the agent's settings say, as far as decisions need it.
+public struct DeliveryPolicy: Hashable, Sendable {
+    public var chunkSize: Int64
+    public var registrationDoubt: Duration
+    public var verification: Verification
+    public var endpoint: EndpointPreference
+    /// What is remembered of this API.
+    public var endpointFact: EndpointFact?
+    public var onChange: ChangePolicy
+    public var retry: RetryPolicy
+
+    public init(
+        chunkSize: Int64 = 64 << 20, registrationDoubt: Duration = .seconds(120), verification: Verification = .md5,
+        endpoint: EndpointPreference = .auto, endpointFact: EndpointFact? = nil, onChange: ChangePolicy = .hold,
+        retry: RetryPolicy = RetryPolicy()
+    ) {
+        self.chunkSize = chunkSize
+        self.registrationDoubt = registrationDoubt
+        self.verification = verification
+        self.endpoint = endpoint
+        self.endpointFact = endpointFact
+        self.onChange = onChange
+        self.retry = retry
+    }
+}

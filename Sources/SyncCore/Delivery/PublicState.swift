@@ -1,0 +1,47 @@
+/// The states that a user reads (`status`, `list`, `why`, `--json`).
+public enum PublicState: String, CaseIterable, Codable, Sendable {
+    case settling, queued, uploading, registering, importing, waiting
+    case delivered, held, parked, gone, superseded, ignored
+}
+
+extension DeliveryState {
+    public var publicState: PublicState {
+        switch self {
+        case .working(let stage): stage.publicState
+        case .waiting: .waiting
+        case .delivered: .delivered
+        case .held: .held
+        case .parked: .parked
+        case .abandoned(.gone): .gone
+        case .abandoned(.superseded): .superseded
+        case .abandoned(.ignored), .abandoned(.forgotten): .ignored
+        }
+    }
+
+    /// What is done next, where something is.
+    public var stage: Stage? {
+        switch self {
+        case .working(let stage), .waiting(let stage, _): stage
+        case .delivered, .held, .parked, .abandoned: nil
+        }
+    }
+}
+
+extension Stage {
+    public var publicState: PublicState {
+        switch self {
+        case .pending: .queued
+        case .opening, .transferring, .probing, .concluding: .uploading
+        case .lookingUp, .posting, .withdrawing: .registering
+        case .importing: .importing
+        }
+    }
+
+    /// Whether a registration of ours may be on the table: from the moment a post was saved as begun.
+    public var mayBeRegistered: Bool {
+        switch self {
+        case .pending, .opening, .transferring, .probing, .concluding, .lookingUp(_, .beforePost): false
+        case .lookingUp(_, .inDoubt), .posting, .importing, .withdrawing: true
+        }
+    }
+}

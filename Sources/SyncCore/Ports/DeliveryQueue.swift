@@ -1,0 +1,180 @@
+/// The queue, the journal and the receipts. Each method is one whole transaction, durable when it returns; all
+/// throw a `Failure` of kind `stateUnavailable`.
+public protocol DeliveryQueue: Sendable {
+    // MARK: Start
+
+    /// Takes up a run: what waited on the monotonic clock of an earlier run is due now, and what was settling begins
+    /// anew.
+    func beginRun(_ mappings: [Mapping]) async throws(Failure)
+
+    /// Whether `existing` was already decided for a mapping.
+    func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict
+
+    /// After the first whole scan of a mapping: what comes from now on was not there before.
+    func closeExisting(of mapping: MappingID) async throws(Failure)
+
+    // MARK: Intake
+
+    /// Notes what a scan saw. A file whose observation is known needs nothing; others begin to settle, and those that
+    /// already settle with the same observation go on.
+    func noteSeen(
+        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment
+    ) async throws(Failure) -> SeenSummary
+
+    /// Files whose next look is due, at most `limit`.
+    func settlingDue(at now: MonotonicInstant, limit: Int) async throws(Failure) -> [SettlingFile]
+
+    /// When the next look is due; `nil` where nothing settles.
+    func nextLook() async throws(Failure) -> MonotonicInstant?
+
+    /// Writes the verdicts of a batch of looks: settled files are admitted, others look again, gone ones are dropped.
+    func recordLooks(_ looks: [SettleOutcome], at now: Moment) async throws(Failure)
+
+    // MARK: Deliveries
+
+    /// Deliveries that are due, oldest first, at most `limit`, of tables that are ready and not among `excluded`.
+    func due(
+        at now: MonotonicInstant, tables: Set<TableReference>, excluding excluded: Set<DeliveryID>, limit: Int
+    ) async throws(Failure) -> [Delivery]
+
+    /// Deliveries in `importing` of one table, whether due or not, in batches by id.
+    func importing(in table: TableReference, after: DeliveryID?, limit: Int) async throws(Failure) -> [Delivery]
+
+    func delivery(_ id: DeliveryID) async throws(Failure) -> Delivery?
+
+    /// Tables that live deliveries belong to.
+    func tablesInUse() async throws(Failure) -> Set<TableReference>
+
+    /// Saves a decision: row and journal line, and the receipt where it is delivered. Commits of concurrent callers
+    /// are grouped.
+    func save(_ decision: Decision, at now: Moment) async throws(Failure) -> SaveOutcome
+
+    /// Finds, and writes where needed, how a content stands (see `Standing`).
+    func settleContent(
+        _ content: Content, uploadName: String, table: TableKey, of delivery: Delivery, admission: Admission,
+        at now: Moment
+    ) async throws(Failure) -> Standing
+
+    /// Gives up a fresh row whose file has changed, gone or turned out to be known: the path settles anew.
+    func resettle(_ delivery: Delivery, note: String, at now: Moment) async throws(Failure)
+
+    /// What is left to do, by kind.
+    func workload(at now: MonotonicInstant) async throws(Failure) -> Workload
+
+    // MARK: The table's uploads, as last listed
+
+    func remoteIndex(of table: TableKey) async throws(Failure) -> RemoteIndexState
+
+    /// Begins a listing of one version: what it does not confirm is removed when it ends.
+    func recordListing(
+        _ uploads: [RemoteUpload], of table: TableKey, in version: TableVersion, isFirst: Bool, isLast: Bool
+    ) async throws(Failure)
+
+    /// All of a table's versions were listed: remembers how far, and whether posts must wait (`RemoteIndexState.gate`).
+    func closeListing(
+        of table: TableKey, newestReleased: VersionTag?, gate: PostingGate
+    ) async throws(Failure)
+
+    /// The upload of exactly this name, where one is known that has not failed.
+    func knownUpload(named name: String, of table: TableKey) async throws(Failure) -> RemoteUpload?
+
+    func forgetUpload(uri: String, of table: TableKey) async throws(Failure)
+
+    // MARK: Facts about the API
+
+    func endpointFact(of api: String) async throws(Failure) -> EndpointFact?
+}
+
+public enum ExistingVerdict: String, Codable, Sendable {
+    /// The first scan is not over: files it meets were there before.
+    case open
+    /// Everything that comes now is new.
+    case closed
+}
+
+public struct SeenSummary: Hashable, Sendable {
+    /// Nothing to do.
+    public var known = 0
+    public var settling = 0
+
+    public init(known: Int = 0, settling: Int = 0) {
+        self.known = known
+        self.settling = settling
+    }
+}
+
+/// What came of one look at a settling file.
+public enum SettleOutcome: Hashable, Sendable {
+    case admit(AdmittedFile)
+    case lookAgain(SettlingFile, at: MonotonicInstant)
+    case drop(MappingID, RelativePath)
+}
+
+public struct AdmittedFile: Hashable, Sendable {
+    public let file: SettlingFile
+    public let look: FileLook
+    public let table: TableReference
+    public let nameBase: [UInt8]
+    public let disposition: Disposition
+
+    /// What the mapping's rules say of it, before its content is known.
+    public enum Disposition: Hashable, Sendable {
+        case deliver
+        /// It was there before, and `existing: auto` judges it by its content.
+        case judge
+        case hold(HoldReason)
+        case ignore(String)
+    }
+
+    public init(
+        file: SettlingFile, look: FileLook, table: TableReference, nameBase: [UInt8], disposition: Disposition
+    ) {
+        self.file = file
+        self.look = look
+        self.table = table
+        self.nameBase = nameBase
+        self.disposition = disposition
+    }
+}
+
+public enum SaveOutcome: Hashable, Sendable {
+    case saved
+    /// Table, upload name and content are already those of another delivery; this row has ended, its path is that
+    /// delivery's.
+    case joined(DeliveryID)
+    /// Somebody else has moved the row since it was read; nothing was written.
+    case stale
+}
+
+public struct Workload: Hashable, Sendable {
+    public var settling = 0
+    /// To be done now or later, by anything but patience with a failure.
+    public var live = 0
+    /// Waiting out a failure.
+    public var failing = 0
+    public var importing = 0
+    public var nextDue: MonotonicInstant?
+
+    public init() {}
+}
+
+/// How far the local index of a table's uploads reaches.
+public struct RemoteIndexState: Hashable, Sendable {
+    /// Whether every version was listed once.
+    public let isComplete: Bool
+    public let newestReleased: VersionTag?
+    public let gate: PostingGate
+    /// Whether uploads with our tag are known.
+    public let hasTaggedUploads: Bool
+
+    public init(isComplete: Bool, newestReleased: VersionTag?, gate: PostingGate, hasTaggedUploads: Bool) {
+        self.isComplete = isComplete
+        self.newestReleased = newestReleased
+        self.gate = gate
+        self.hasTaggedUploads = hasTaggedUploads
+    }
+}
+
+/// Whether registrations may be posted to a table. A state database that does not remember its past must first let
+/// requests of that past be carried out or dropped.
+public enum PostingGate: String, Codable, Sendable { case open, closed }

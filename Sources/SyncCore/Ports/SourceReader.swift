@@ -1,0 +1,74 @@
+import SystemPackage
+
+/// Opens the files of a mapped folder, never leaving it.
+public protocol SourceReader: Sendable {
+    /// Looks at a path once: opened beneath `folder` (`man 2 openat2`: RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS),
+    /// observed, probed for writers, closed again.
+    ///
+    /// - Returns: `nil` where the path is gone or is no regular file.
+    /// - Throws: `Failure` of kind `unreadable`.
+    func look(at path: RelativePath, in folder: FilePath) async throws(Failure) -> FileLook?
+
+    /// Opens a file for sending.
+    ///
+    /// - Throws: `Failure` of kind `sourceGone` or `unreadable`.
+    func open(_ path: RelativePath, in folder: FilePath) async throws(Failure) -> any OpenSource
+
+    /// Whether the folder is there and can be listed; the reason where not.
+    func problem(with folder: FilePath) async -> Failure?
+}
+
+/// One open file, hashed as it is read. Its running hash covers the bytes 0 ..< `hashedOffset`; reading goes on from
+/// there only, so that what is sent and what is hashed are the same bytes out of the same read.
+///
+/// One user at a time: calls do not overlap.
+public protocol OpenSource: Sendable {
+    /// `fstat` of the descriptor, and whether the path still names this inode.
+    ///
+    /// - Throws: `Failure` of kind `sourceGone` where the path names nothing or another file by now, `unreadable`.
+    func observe() async throws(Failure) -> FileObservation
+
+    /// Where the running hash stands.
+    var hashedOffset: Int64 { get async }
+
+    /// Moves the running hash to `offset`, reading from the nearest point at or below it that was kept (the start
+    /// of the last `read`, or 0), and returns the SHA-256 of the bytes 0 ..< `offset`.
+    ///
+    /// - Throws: `Failure` of kind `sourceGone` where the file is shorter by now, `unreadable`.
+    func rewind(to offset: Int64) async throws(Failure) -> PrefixDigest
+
+    /// The bytes from `hashedOffset` to `end`, in slices, each hashed as it is read, with one slice read ahead.
+    /// The sequence throws a `Failure`: `sourceGone` where the file ends before `end`, `unreadable`.
+    func read(to end: Int64) async -> SourceSlices
+
+    /// The SHA-256 of 0 ..< `offset`, for an offset that the last `read` passed at a boundary of 256 KiB, or at its
+    /// end; `nil` for others.
+    func prefixDigest(at offset: Int64) async -> PrefixDigest?
+
+    /// The digests of 0 ..< `hashedOffset`.
+    func content() async -> Content
+
+    func close() async
+}
+
+/// Slices of a file on their way out.
+public struct SourceSlices: AsyncSequence, Sendable {
+    public typealias Element = [UInt8]
+    private let make: @Sendable () -> AsyncIterator
+
+    public init(_ make: @escaping @Sendable () -> AsyncIterator) {
+        self.make = make
+    }
+
+    public func makeAsyncIterator() -> AsyncIterator { make() }
+
+    public struct AsyncIterator: AsyncIteratorProtocol {
+        private let produce: () async throws -> [UInt8]?
+
+        public init(_ produce: @escaping () async throws -> [UInt8]?) {
+            self.produce = produce
+        }
+
+        public mutating func next() async throws -> [UInt8]? { try await produce() }
+    }
+}
