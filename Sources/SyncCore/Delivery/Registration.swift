@@ -45,19 +45,25 @@ public struct Registration: Hashable, Codable, Sendable {
     public let registeredAt: Timestamp
     /// Whether it was found on the table and not posted by this state database.
     public let isAdopted: Bool
-    /// Completed reports that told no size, so far.
-    public var reportsWithoutSize: Int
+    /// By which endpoint its bytes went; `nil` for an adopted one.
+    public let endpoint: Endpoint?
+    /// See `TransferredObject.needsReportedDigest`.
+    public let needsReportedDigest: Bool
+    /// Reports of a completed import that did not tell what is needed to verify it, so far.
+    public var incompleteReports: Int
 
     public init(
         uri: String, name: String, newestReleased: VersionTag?, registeredAt: Timestamp, isAdopted: Bool,
-        reportsWithoutSize: Int = 0
+        endpoint: Endpoint? = nil, needsReportedDigest: Bool = false, incompleteReports: Int = 0
     ) {
         self.uri = uri
         self.name = name
         self.newestReleased = newestReleased
         self.registeredAt = registeredAt
         self.isAdopted = isAdopted
-        self.reportsWithoutSize = reportsWithoutSize
+        self.endpoint = endpoint
+        self.needsReportedDigest = needsReportedDigest
+        self.incompleteReports = incompleteReports
     }
 }
 

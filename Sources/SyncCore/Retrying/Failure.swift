@@ -26,6 +26,8 @@ public struct Failure: Error, Hashable, Codable, Sendable {
         case unreadable
         /// The source is not there any more.
         case sourceGone
+        /// The source is not what it was when it settled: shorter, or replaced.
+        case sourceChanged
         /// The state directory cannot be written.
         case stateUnavailable
     }
