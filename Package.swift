@@ -81,13 +81,13 @@ let package = Package(
         .executableTarget(name: "redivis-sync", dependencies: ["RedivisSyncCLI"], swiftSettings: strict),
 
         .target(
-            name: "SyncTestSupport", dependencies: ["SyncCore", system], path: "Tests/SyncTestSupport",
+            name: "SyncTestSupport", dependencies: ["SyncCore", crypto, system], path: "Tests/SyncTestSupport",
             swiftSettings: strict),
         tests("SyncCore", [system]),
         tests("FolderWatch", ["SyncCore", system]),
         tests("LocalFiles", ["SyncCore", system]),
         tests("SQLiteQueue", ["SyncCore", grdb, system]),
-        tests("RedivisAPI", ["SyncCore", "RedivisSandbox"]),
+        tests("RedivisAPI", ["SyncCore", "RedivisSandbox", logging, nioCore, nioPosix, nioSSL]),
         tests("MappingConfig", ["SyncCore", system]),
         tests("SyncEngine", ["SyncCore", logging, system]),
         tests("RedivisSandbox", []),
