@@ -11,8 +11,8 @@ struct DeliveryRunner: Sendable {
     /// Ends when the delivery waits, rests, is handed to the table's follower, or belongs to somebody else by now.
     func run(_ delivery: Delivery) async {
         let work = EffectPerformer(
-            delivery: delivery, mapping: configuration.mapping(delivery.mapping), ports: ports, directory: directory,
-            follower: follower, observer: observer)
+            mapping: configuration.mapping(delivery.mapping), api: configuration.settings.api, ports: ports,
+            directory: directory, follower: follower, observer: observer)
         do throws(Failure) {
             var current = delivery
             var event: DeliveryEvent? = .resumed
@@ -47,9 +47,11 @@ struct DeliveryRunner: Sendable {
     private func save(_ decision: Decision, over current: Delivery) async throws(Failure) -> Delivery? {
         guard decision.delivery != current else { return current }
         switch try await ports.queue.save(decision, at: ports.clock.now()) {
-        case .saved(let delivery):
-            observer(.moved(delivery, note: decision.note))
-            return delivery
+        case .saved:
+            var saved = decision.delivery
+            saved.revision += 1
+            observer(.moved(saved, note: decision.note))
+            return saved
         case .joined, .stale:
             return nil
         }

@@ -3,6 +3,7 @@ import SyncCore
 /// Carries out the orders of one delivery. What went wrong is a fact like any other, so nothing is thrown.
 actor EffectPerformer {
     private let mapping: Mapping?
+    private let api: String
     private let ports: EnginePorts
     private let directory: TableDirectory
     private let follower: ImportFollower
@@ -11,9 +12,10 @@ actor EffectPerformer {
     private var source: (any OpenSource)?
 
     init(
-        delivery: Delivery, mapping: Mapping?, ports: EnginePorts, directory: TableDirectory,
-        follower: ImportFollower, observer: @escaping EngineObserver
+        mapping: Mapping?, api: String, ports: EnginePorts, directory: TableDirectory, follower: ImportFollower,
+        observer: @escaping EngineObserver
     ) {
+        self.api = api
         self.mapping = mapping
         self.ports = ports
         self.directory = directory
@@ -127,7 +129,7 @@ actor EffectPerformer {
     }
 
     private func preferredEndpoint() async throws(Failure) -> Endpoint {
-        switch try await ports.queue.endpointFact() {
+        switch try await ports.queue.endpointFact(of: api) {
         case .documentedRefused: .tempUploads
         case .documentedWorks, nil: .resumableUpload
         }

@@ -104,7 +104,7 @@ actor ImportFollower {
     private func report(
         _ ended: [(RemoteUpload, Delivery)], _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
     ) async {
-        await withTaskGroup { group in
+        await withTaskGroup(of: Void.self) { group in
             for (index, (upload, delivery)) in ended.enumerated() {
                 if index >= Self.reportsAtOnce { await group.next() }
                 group.addTask { await apply(.importReported(upload), delivery) }

@@ -115,7 +115,8 @@ public struct OnceRun: Sendable {
             let restless = await intake.restlessCount
             let outcomes = await tables.summary
             let settlesStill = nextLook != nil && load.settling > restless
-            let isOver = load.live == 0 && load.importing == 0 && !settlesStill && (await dispatcher.isIdle)
+            let isIdle = await dispatcher.isIdle
+            let isOver = load.live == 0 && load.importing == 0 && !settlesStill && isIdle
             let stuck = (now.since(quietSince) ?? .zero) >= Self.patience
             let isRefused = outcomes.areAllDecided && outcomes.ready.isEmpty && !settlesStill
             if isRefused || isOver && load.failing == 0 && outcomes.areAllDecided || stuck && isOver {

@@ -22,6 +22,13 @@ public actor TableDirectory {
     private enum Gate {
         case open
         case closed(until: MonotonicInstant)
+
+        var stored: PostingGate {
+            switch self {
+            case .open: .open
+            case .closed: .closed
+            }
+        }
     }
 
     public init(ports: EnginePorts, registrationDoubt: Duration, observer: @escaping EngineObserver) {
@@ -166,15 +173,6 @@ public actor TableDirectory {
         tables[reference]?.table = table
         if let found { return .registrationFound(found, newestReleased: newest) }
         return .registrationAbsent(LookUpReport(begun: begun, newestReleased: table.released.last))
-    }
-}
-
-extension TableDirectory.Gate {
-    fileprivate var stored: PostingGate {
-        switch self {
-        case .open: .open
-        case .closed: .closed
-        }
     }
 }
 
