@@ -140,9 +140,9 @@ actor EffectPerformer {
     ) async throws(Failure) -> DeliveryEvent {
         let source = try await opened(delivery)
         try await position(source, at: range.lowerBound, proving: proof, delivery)
-        observer(.sending(delivery.id, delivery.path, offset: range.lowerBound, total: delivery.size))
         let answer = try await ports.remote.send(
-            await source.read(to: range.upperBound), range: range, total: delivery.size, to: session)
+            watched(await source.read(to: range.upperBound), from: range.lowerBound, of: delivery), range: range,
+            total: delivery.size, to: session)
         try await expectUnchanged(source, delivery)
         let offset: Int64? =
             switch answer.reply {
@@ -152,6 +152,21 @@ actor EffectPerformer {
         return .chunkAnswered(
             answer.reply, sent: range, prefix: await prefixDigest(of: source, at: offset),
             serverTime: answer.serverTime)
+    }
+
+    /// The same slices, each reported as it leaves.
+    private func watched(_ slices: SourceSlices, from start: Int64, of delivery: Delivery) -> SourceSlices {
+        let observer = observer
+        return SourceSlices {
+            var iterator = slices.makeAsyncIterator()
+            var offset = start
+            return SourceSlices.AsyncIterator {
+                guard let slice = try await iterator.next() else { return nil }
+                offset += Int64(slice.count)
+                observer(.sending(delivery.id, delivery.path, offset: offset, total: delivery.size))
+                return slice
+            }
+        }
     }
 
     /// Brings the running hash to `offset`. Where that means reading again what was sent before, the bytes must hash
