@@ -26,7 +26,7 @@ public struct Failure: Error, Hashable, Codable, Sendable {
         case unreadable
         /// The source is not there any more.
         case sourceGone
-        /// The source is not what it was when it settled: shorter, or replaced.
+        /// The source is there and is not what it was: shorter than the part that was to be read.
         case sourceChanged
         /// The state directory cannot be written.
         case stateUnavailable
