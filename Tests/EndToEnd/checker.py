@@ -183,7 +183,7 @@ class Sandbox:
         """Bytes of file content that came in, by transfer; repeated ones count each time."""
         totals: dict[str, int] = defaultdict(int)
         for line in self.requests("put-chunk", "put-whole"):
-            totals[line.get("transfer") or "?"] += line.get("received", 0)
+            totals[line.get("upload") or "?"] += line.get("bytes", 0)
         return dict(totals)
 
     def received_by_size(self) -> dict[int, int]:
@@ -293,8 +293,8 @@ def check_wire(sandbox: Sandbox) -> list[str]:
     """No token on the storage origin, and no request that the sandbox does not know."""
     problems = []
     for line in sandbox.requests():
-        what = f"request {line.get('number')} {line.get('method')} {line.get('class')}"
-        if line.get("origin") == "storage" and line.get("authorization"):
+        what = f"request {line.get("seq")} {line.get('method')} {line.get('class')}"
+        if line.get("origin") == "storage" and line.get("token"):
             problems.append(f"{what}: an Authorization header reached the storage origin")
         if line.get("class") == "unknown":
             problems.append(f"{what}: a path or method that the API does not have")
