@@ -33,8 +33,7 @@ struct RedivisSyncCommand: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            RunCommand.self, CheckCommand.self, ListCommand.self, WhyCommand.self, RetryCommand.self,
-            ForgetCommand.self, ResolveCommand.self, SandboxCommand.self,
+            SandboxCommand.self
         ])
 }
 

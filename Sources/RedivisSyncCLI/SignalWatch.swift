@@ -1,37 +1,18 @@
-import Dispatch
 import Glibc
+import UnixSignals
 
-/// Waits for SIGINT or SIGTERM. A second one ends the program at once.
-final class SignalWatch: Sendable {
-    private let sources: [any DispatchSourceSignal]
-    private let arrivals: AsyncStream<Void>
-
-    init() {
-        let (arrivals, arrive) = AsyncStream.makeStream(of: Void.self)
-        self.arrivals = arrivals
-        let count = ArrivalCount()
-        sources = [SIGINT, SIGTERM].map { number in
-            // The default action would end the process before the source is told.
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: count.queue)
-            source.setEventHandler {
-                count.value += 1
-                if count.value > 1 { _exit(128 + number) }
-                arrive.yield()
+/// Waits for SIGINT or SIGTERM.
+struct SignalWatch {
+    /// Returns at the first signal, or when the task is cancelled. A second signal ends the program at once: whoever
+    /// sends it does not want to wait for an orderly end, and every state is saved before it is acted on anyway.
+    static func wait() async {
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        for await signal in signals {
+            Task.detached {
+                for await second in signals { _exit(128 + second.rawValue) }
+                _ = signal
             }
-            source.resume()
-            return source
+            return
         }
-    }
-
-    /// Returns at the first signal, or when the task is cancelled.
-    func wait() async {
-        for await _ in arrivals { return }
-    }
-
-    // Only touched on its own serial queue, which is where the handlers run.
-    private final class ArrivalCount: @unchecked Sendable {
-        let queue = DispatchQueue(label: "redivis-sync.signals")
-        var value = 0
     }
 }

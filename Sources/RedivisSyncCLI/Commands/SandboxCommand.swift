@@ -52,7 +52,6 @@ struct SandboxCommand: AsyncParsableCommand {
         } catch let error as SandboxStartError {
             throw CommandFailure(.stateUnusable, error.description)
         }
-        let stop = SignalWatch()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 do {
@@ -63,7 +62,7 @@ struct SandboxCommand: AsyncParsableCommand {
                     throw CommandFailure(.outOfReach, error.description)
                 }
             }
-            group.addTask { await stop.wait() }
+            group.addTask { await SignalWatch.wait() }
             try await group.next()
             group.cancelAll()
         }
