@@ -57,6 +57,7 @@ extension Delivery {
             return moved(to: .parked(.removedFromTable), "parked: somebody removed it from the table")
         }
         guard case .importReported(let upload) = event else { return unexpected(event) }
+        let registration = registration.listed(as: upload)
         switch upload.status {
         case .inProgress:
             return unchanged("import in progress")
@@ -228,6 +229,16 @@ extension Delivery {
             lacksSize
                 ? .sizeNeverTold
                 : .contentDiffers("Redivis tells no MD5, and a part was sent by a run that did not live to prove it"))
+    }
+}
+
+extension Registration {
+    /// With the uri that the table lists for exactly this name: the one to delete it by, should it come to that.
+    fileprivate func listed(as upload: RemoteUpload) -> Registration {
+        guard upload.name == name else { return self }
+        var listed = self
+        listed.uri = upload.uri
+        return listed
     }
 }
 

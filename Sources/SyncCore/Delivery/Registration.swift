@@ -38,7 +38,7 @@ public struct LookUpReport: Hashable, Codable, Sendable {
 /// An upload on the table that is ours.
 public struct Registration: Hashable, Codable, Sendable {
     /// As the server wrote it; not to be encoded again.
-    public let uri: String
+    public var uri: String
     public let name: String
     /// The draft's newest released predecessor when it was registered: where to look if the draft gets released.
     public let newestReleased: VersionTag?
