@@ -293,7 +293,7 @@ def check_wire(sandbox: Sandbox) -> list[str]:
     """No token on the storage origin, and no request that the sandbox does not know."""
     problems = []
     for line in sandbox.requests():
-        what = f"request {line.get("seq")} {line.get('method')} {line.get('class')}"
+        what = f"request {line.get('seq')} {line.get('method')} {line.get('class')}"
         if line.get("origin") == "storage" and line.get("token"):
             problems.append(f"{what}: an Authorization header reached the storage origin")
         if line.get("class") == "unknown":

@@ -255,14 +255,9 @@ def test_upload_urls_on_the_apis_own_origin_may_see_the_token(world: World) -> N
     world.judge()
 
 
-@pytest.mark.full
-def test_a_slow_quota_is_kept(world: World) -> None:
-    world.open_sandbox("--requests-per-minute", "40")
-    for number in range(30):
+def test_a_quota_that_is_used_up(world: World) -> None:
+    world.open_sandbox("--fault", "any-api:6-9:429,retry-after=1", "--fault", "any-api:20-22:429,retry-after=2")
+    for number in range(10):
         world.write(f"{number}.csv", 100 + number)
-    agent = world.agent().map(world.folder)
-    # Two minutes' worth of requests: what does not fit into this test's time goes on in the next run.
-    for _ in range(4):
-        if agent.run_once(status=None, seconds=150).status == 0:
-            break
+    world.agent().map(world.folder).run_once()
     world.judge()

@@ -21,6 +21,7 @@ SLOW = [
     "--fault", "put-chunk:9:503,retry-after=1",
     "--fault", "put-chunk:23:reset",
     "--fault", "list-uploads:7:503,retry-after=1",
+    "--fault", "list-uploads:*:delay=150",
     "--fault", "put-chunk:61:503,retry-after=1",
 ]
 
@@ -36,7 +37,7 @@ def mixed_sizes(world: World, count: int, used: set[int]) -> list[int]:
 
 def random_kills(world: World, kills: int, files: int) -> Counter[str]:
     """Kills the agent `kills` times at random instants while rounds of `files` new files go out."""
-    world.open_sandbox(*SLOW, "--import-delay", "150")
+    world.open_sandbox(*SLOW)
     agent = world.agent(chunk_size="1MiB", registration_doubt="1s", uploads=4).map(world.folder, settle="200ms")
     met: Counter[str] = Counter()
     exposed: Counter[int] = Counter()
