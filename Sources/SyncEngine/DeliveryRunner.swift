@@ -30,14 +30,11 @@ struct DeliveryRunner: Sendable {
         await work.close()
     }
 
-    /// One fact from outside of the loop, such as a report of an import.
+    /// One fact from outside of the loop, such as a report of an import. What it asks for is done by the next run.
     func apply(_ event: DeliveryEvent, to delivery: Delivery) async {
         do throws(Failure) {
             let decision = delivery.decide(on: event, in: try await context(for: delivery))
-            guard decision.delivery != delivery, let saved = try await save(decision, over: delivery) else { return }
-            if decision.effect != nil, saved.state.stage?.publicState != .importing {
-                await run(saved)
-            }
+            _ = try await save(decision, over: delivery)
         } catch {
             observer(.queueProblem(error))
         }
