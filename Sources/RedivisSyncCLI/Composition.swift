@@ -25,22 +25,24 @@ struct Setup: Sendable {
     static func load(_ options: GlobalOptions) throws(CommandFailure) -> Setup {
         let environment = AgentEnvironment.ofThisProcess
         let path = try mappingFile(options, environment)
+        let file: LoadedMappingFile
         do throws(MappingProblems) {
-            return try Setup(file: MappingFile.load(path), environment, problems: nil)
+            file = try MappingFile.load(path)
         } catch {
             throw CommandFailure(.invalidMappingFile, error.problems.map(\.description))
         }
+        return try Setup(file: file, environment, problems: nil)
     }
 
     /// The mapping file, or the last good one that a run kept in the state directory.
     static func loadForRun(_ options: GlobalOptions) throws(CommandFailure) -> Setup {
         let environment = AgentEnvironment.ofThisProcess
         let path = try mappingFile(options, environment)
+        let read = Result { () throws(MappingProblems) in try MappingFile.load(path) }
         let problems: MappingProblems
-        do throws(MappingProblems) {
-            return try Setup(file: MappingFile.load(path), environment, problems: nil)
-        } catch {
-            problems = error
+        switch read {
+        case .success(let file): return try Setup(file: file, environment, problems: nil)
+        case .failure(let found): problems = found
         }
         var settings = AgentSettings()
         settings.stateDirectory = MappingFile.namedStateDirectory(in: path)

@@ -75,7 +75,7 @@ actor DeliveryDispatcher {
     private func pause() async throws(Failure) -> Duration {
         guard active.count < limit else { return Self.idlePause }
         let now = ports.clock.now().monotonic
-        guard let due = try await ports.queue.workload(at: now).nextDue else { return Self.idlePause }
+        guard let due = try await ports.queue.workload(at: now, tables: await directory.ready).nextDue else { return Self.idlePause }
         return min(max(due.since(now) ?? .zero, .milliseconds(10)), Self.idlePause)
     }
 }

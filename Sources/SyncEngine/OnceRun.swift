@@ -105,7 +105,8 @@ public struct OnceRun: Sendable {
             try Task.checkCancellation()
             let nextLook = try await intake.lookAtDueFiles()
             await dispatcher.ring()
-            let load = try await ports.queue.workload(at: ports.clock.now().monotonic)
+            let load = try await ports.queue.workload(
+                at: ports.clock.now().monotonic, tables: await directory.ready)
             let now = ports.clock.now().monotonic
             let progress = Progress(load, runs: await dispatcher.finishedRuns)
             if progress != seen {
@@ -196,17 +197,5 @@ actor TableOutcomes {
         }
         summary.areAllDecided = expected.map { decided == $0.count } ?? false
         return summary
-    }
-}
-
-extension Failure.Kind {
-    /// Whether trying again later is the remedy, and not a person.
-    var passesByItself: Bool {
-        switch self {
-        case .transient, .throttled, .ambiguous, .conflict, .stateUnavailable: true
-        case .sessionLost, .sessionRefused, .unauthorized, .forbidden, .rejected, .endpointMissing, .unreadable,
-            .sourceGone, .sourceChanged:
-            false
-        }
     }
 }

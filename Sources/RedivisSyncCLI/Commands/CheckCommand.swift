@@ -1,8 +1,10 @@
 import ArgumentParser
 import FolderWatch
 import LocalFiles
+import MappingConfig
 import RedivisAPI
 import SyncCore
+import SystemPackage
 
 struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

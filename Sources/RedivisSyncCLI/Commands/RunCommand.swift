@@ -1,6 +1,7 @@
 import ArgumentParser
 import LocalFiles
 import Logging
+import MappingConfig
 import RedivisAPI
 import SQLiteQueue
 import SyncCore
@@ -109,7 +110,7 @@ enum RunEnding: Sendable {
             throw CommandFailure(failure)
         case .finished(let result, let counts):
             StandardOutput.line(summary(counts))
-            let left = try await left(result, counts, queue)
+            let left = try await leftBehind(result, counts, queue)
             guard left.isEmpty else { throw CommandFailure(status(result, counts), left) }
         }
     }
@@ -128,7 +129,7 @@ enum RunEnding: Sendable {
         return isOutOfReach ? .outOfReach : .somethingLeft
     }
 
-    private func left(_ result: OnceResult, _ counts: RunBoard.Counts, _ queue: SQLiteQueue) async throws -> [String] {
+    private func leftBehind(_ result: OnceResult, _ counts: RunBoard.Counts, _ queue: SQLiteQueue) async throws -> [String] {
         var lines: [String] = []
         for (mapping, problem) in counts.folderProblems.sorted(by: { $0.key < $1.key }) {
             lines.append("mapping \(mapping): \(problem)")
@@ -141,7 +142,7 @@ enum RunEnding: Sendable {
         }
         do throws(Failure) {
             for state in [PublicState.parked, .held, .waiting] {
-                lines += try await lines(of: state, queue)
+                lines += try await Self.lines(of: state, queue)
             }
         } catch {
             throw CommandFailure(error)
@@ -153,12 +154,12 @@ enum RunEnding: Sendable {
         return lines
     }
 
-    private func lines(of state: PublicState, _ queue: SQLiteQueue) async throws(Failure) -> [String] {
-        let entries = try await queue.reader.list(state: state, limit: Self.listed + 1)
-        var lines = entries.prefix(Self.listed).map { entry in
+    private static func lines(of state: PublicState, _ queue: SQLiteQueue) async throws(Failure) -> [String] {
+        let entries = try await queue.reader.list(state: state, limit: listed + 1)
+        var lines = entries.prefix(listed).map { entry in
             "\(state.rawValue): \(entry.mapping): \(entry.path): \(entry.remedyText ?? "")"
         }
-        if entries.count > Self.listed {
+        if entries.count > listed {
             lines.append("… and more; see: redivis-sync list --state \(state.rawValue)")
         }
         return lines

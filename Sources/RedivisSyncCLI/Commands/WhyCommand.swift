@@ -2,6 +2,7 @@ import ArgumentParser
 import LocalFiles
 import SQLiteQueue
 import SyncCore
+import SystemPackage
 
 struct WhyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
