@@ -88,6 +88,8 @@ ODD_NAMES = [
     b"\"quoted\" 'and' `ticked`.csv",
     b"a#b%c?d&e:f;g=h+i.csv",
     b"percent%41%zz%.csv",
+    b"100%\xff.csv",
+    b"long ending." + b"x" * 240,
     b"back\\slash.csv",
     b"-starts-with-a-dash.csv",
     b" leading and trailing ",
