@@ -100,6 +100,17 @@ def test_an_old_or_missing_toolchain_is_told(tmp_path: Path, version: str | None
     assert ("swift.org" in done.stderr) == (status != 0)
 
 
+def test_a_toolchain_that_cannot_run_says_why(tmp_path: Path) -> None:
+    (tmp_path / "swift").write_text("#!/bin/bash\necho 'error while loading shared libraries: libx.so' >&2\nexit 127\n")
+    (tmp_path / "swift").chmod(0o755)
+    done = subprocess.run(
+        ["/bin/bash", "-euo", "pipefail", "-c", '. "$1"; check_swift', "-", str(ROOT / "Tests" / "prepare.sh")],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, timeout=20, check=False,
+    )
+    assert done.returncode == 69
+    assert "libx.so" in done.stderr
+
+
 def test_an_unknown_stage_is_wrong_usage() -> None:
     done = subprocess.run(
         [str(ROOT / "Tests" / "run"), "no-such-stage"], capture_output=True, text=True, timeout=20, check=False,
