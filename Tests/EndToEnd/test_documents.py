@@ -87,3 +87,18 @@ def test_commands_and_flags_exist(document: Path) -> None:
                 wrong.append(command)
             wrong += [f"{command} {flag}" for flag in re.findall(r"(?<!\S)--[a-z-]+", rest) if flag not in known]
     assert not wrong
+
+
+@pytest.mark.slow
+def test_the_quickstart_ends_with_every_byte_verified(world: World) -> None:
+    environment = plain_environment(world.root) | {"QUICKSTART_BINARY": binary(), "TMPDIR": str(world.root)}
+    done = subprocess.run(
+        [str(ROOT / "examples" / "quickstart"), "--remove"], capture_output=True, stdin=subprocess.DEVNULL,
+        env=environment, timeout=240, check=False,
+    )
+    said = (done.stdout + done.stderr).decode("utf-8", "replace")
+    assert done.returncode == 0, said
+    assert "killed with SIGKILL" in said
+    assert "each arrived exactly once, byte for byte" in said
+    assert "\x1b[" not in said
+    assert not list(world.root.glob("redivis-quickstart.*"))
