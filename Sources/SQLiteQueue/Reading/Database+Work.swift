@@ -70,7 +70,7 @@ extension Database {
         return tables
     }
 
-    func workload(run: UInt64, tables: Set<TableReference>) throws -> Workload {
+    func workload(run: UInt64) throws -> Workload {
         var load = Workload()
         for row in try rows("SELECT state, work, sum(count) FROM rowCount GROUP BY state, work") {
             let count = Int(clamping: try row.integer(2))
@@ -81,28 +81,8 @@ extension Database {
             case nil: if try row.text(0) == PublicState.settling.rawValue { load.settling += count }
             }
         }
-        try subtractBlocked(from: &load, tables)
         load.nextDue = try nextDue().map { MonotonicInstant(run: run, nanoseconds: $0) }
         return load
-    }
-
-    private func subtractBlocked(from load: inout Workload, _ tables: Set<TableReference>) throws {
-        let ready = Set(try tables.compactMap { try destinationNumber($0) })
-        for row in try rows("SELECT id FROM destination") {
-            let destination = try row.integer(0)
-            guard !ready.contains(destination) else { continue }
-            for work in StoredState.Work.allCases {
-                let count = Int(clamping: try self.row(
-                    "SELECT count(*) FROM delivery WHERE work = ? AND destination = ?", [work.rawValue, destination])?
-                    .integer(0) ?? 0)
-                load.blocked += count
-                switch work {
-                case .ready, .waiting: load.live -= count
-                case .failing: load.failing -= count
-                case .importing: load.importing -= count
-                }
-            }
-        }
     }
 
     private func nextDue() throws -> Int64? {

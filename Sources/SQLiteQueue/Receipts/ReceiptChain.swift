@@ -141,7 +141,8 @@ extension Database {
         try rows(
             "SELECT seq, line, hash FROM receipt WHERE seq > ? ORDER BY seq LIMIT ?", [sequence, limit]
         ).map {
-            ReceiptLine(sequence: try $0.integer(0), json: try $0.text(1), hash: SyncCore.Digest(bytes: try $0.bytes(2)))
+            ReceiptLine(
+                sequence: try $0.integer(0), json: try $0.text(1), hash: SyncCore.Digest(bytes: try $0.bytes(2)))
         }
     }
 }

@@ -74,7 +74,8 @@ struct ReceiptFile: ~Copyable {
         return try [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
             count = 0
             while count < length {
-                let rest = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[count..<length])
+                let rest = UnsafeMutableRawBufferPointer(
+                    rebasing: UnsafeMutableRawBufferPointer(buffer)[count..<length])
                 let got = try descriptor.read(fromAbsoluteOffset: start + Int64(count), into: rest)
                 guard got > 0 else { break }
                 count += got
@@ -86,7 +87,8 @@ struct ReceiptFile: ~Copyable {
         let reason = (error as? Errno).map { "\($0)" } ?? "\(error)"
         return Failure(
             .stateUnavailable, scope: .agent, "cannot \(doing) \(path): \(reason)",
-            hint: "free space there, or make it writable; the receipts are safe in the database and follow by themselves"
+            hint:
+                "free space there, or make it writable; the receipts are safe in the database and follow by themselves"
         )
     }
 }

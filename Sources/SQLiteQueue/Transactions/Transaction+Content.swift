@@ -94,7 +94,8 @@ extension Transaction {
                      WHERE d.id IN (
                         SELECT delivery FROM file WHERE device = ? AND inode = ? AND delivery IS NOT NULL)
                     """ + same, inodeColumns + sameColumns),
-            database.rows(DeliveryRow.select + " WHERE d.device = ? AND d.inode = ?" + same, inodeColumns + sameColumns),
+            database.rows(
+                DeliveryRow.select + " WHERE d.device = ? AND d.inode = ?" + same, inodeColumns + sameColumns),
             database.rows(
                 DeliveryRow.select + " WHERE d.uploadName = ?" + same, [question.uploadName] + sameColumns),
         ].flatMap { try $0.map(DeliveryRow.init) }

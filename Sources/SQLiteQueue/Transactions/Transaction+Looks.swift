@@ -100,7 +100,8 @@ extension Transaction {
         try setFile(row.file, delivery: row.id, observation: observation)
         let dropped = row.delivery.state.hasSession ? "; its session is dropped" : ""
         try setState(
-            state, of: row, resettingTally: true, note: "the file changed before it was sent\(dropped): \(note)", at: now)
+            state, of: row, resettingTally: true, note: "the file changed before it was sent\(dropped): \(note)",
+            at: now)
     }
 
     private func giveUpProvisional(ofFile file: Int64, at now: Timestamp) throws {
