@@ -90,7 +90,7 @@ let package = Package(
         tests("RedivisAPI", ["SyncCore", "RedivisSandbox"]),
         tests("MappingConfig", ["SyncCore", system]),
         tests("SyncEngine", ["SyncCore", logging, system]),
-        tests("RedivisSandbox", []),
+        tests("RedivisSandbox", [], resources: [.copy("Transcripts")]),
         tests("RedivisSyncCLI", ["SyncCore", argumentParser]),
     ]
 )
