@@ -12,7 +12,10 @@ import Testing
             "put-chunk:3:keep=262144",
             SandboxFault(target: .one(.putChunk), occurrences: .range(3...3), action: .keep(262_144))
         ),
-        ("any-api:2-5:late=1500", SandboxFault(target: .anyAPI, occurrences: .range(2...5), action: .late(1500))),
+        (
+            "get-table:2-5:late=1500",
+            SandboxFault(target: .one(.getTable), occurrences: .range(2...5), action: .late(1500))
+        ),
         (
             "any:4+:503,after,retry-after=Wed, 21 Oct 2026",
             SandboxFault(
@@ -34,7 +37,8 @@ import Testing
         ("put-chunk:1:keep=-1", "write keep=NUMBER"), ("put-chunk:1:reset,now", "takes nothing more"),
         ("put-chunk:1:302", "between 400 and 599"), ("put-chunk:1:503,soon", "there are after, once"),
         ("put-chunk:1:refuse-id", "is for post-uploads"), ("post-uploads:1:keep=1", "is for put-chunk"),
-        ("put-chunk:1:late=5", "requests without file bytes"),
+        ("put-chunk:1:late=5", "requests of the API"), ("query-status:1:late=5", "requests of the API"),
+        ("any:1:keep=5", "one kind of request"),
         ("get-table:1:no-range", "is for put-chunk and query-status"),
         ("get-table:1:503,retry-after=a\nb", "printable ASCII"),
     ]) func explainsWhatIsWrong(_ text: String, _ words: String) throws {

@@ -36,28 +36,43 @@ enum RawHTTP {
         }
     }
 
+    /// A connection on which bytes were sent and nothing is read; the caller closes it.
+    static func hold(port: UInt16, _ bytes: [UInt8]) throws -> Int32 {
+        let descriptor = try open(port)
+        _ = write(bytes, descriptor)
+        return descriptor
+    }
+
     private static func exchange(_ request: Request) throws -> Response? {
+        let descriptor = try open(request.port)
+        defer { close(descriptor) }
+        let body = request.cut.map { Array(request.body.prefix($0)) } ?? request.body
+        // An early answer may close the connection under the body; the answer is what counts then.
+        _ = write(request.head, descriptor) && write(body, descriptor)
+        if request.cut != nil { return nil }
+        return try read(descriptor, isHead: request.head.starts(with: "HEAD ".utf8))
+    }
+
+    private static func open(_ port: UInt16) throws -> Int32 {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { throw Failure(description: "socket: \(errno)") }
-        defer { close(descriptor) }
         var patience = timeval(tv_sec: 20, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = request.port.bigEndian
+        address.sin_port = port.bigEndian
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         let connected = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard connected == 0 else { throw Failure(description: "connect to port \(request.port): \(errno)") }
-        let body = request.cut.map { Array(request.body.prefix($0)) } ?? request.body
-        // An early answer may close the connection under the body; the answer is what counts then.
-        _ = write(request.head, descriptor) && write(body, descriptor)
-        if request.cut != nil { return nil }
-        return try read(descriptor, isHead: request.head.starts(with: "HEAD ".utf8))
+        guard connected == 0 else {
+            close(descriptor)
+            throw Failure(description: "connect to port \(port): \(errno)")
+        }
+        return descriptor
     }
 
     private static func write(_ bytes: [UInt8], _ descriptor: Int32) -> Bool {

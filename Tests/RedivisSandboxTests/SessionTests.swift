@@ -100,6 +100,23 @@ import Testing
         #expect(Files.size(path) == nil)
     }
 
+    /// Idle, inside a body, and waiting for an answer that a fault holds back: none of them keeps it from ending.
+    @Test(.timeLimit(.minutes(1))) func endsWithConnectionsOpen() async throws {
+        var configuration = SandboxConfiguration()
+        configuration.faults = [try SandboxFault("get-table:1:delay=600000")]
+        let held = try await withSandbox(configuration) { sandbox, origins in
+            let port = UInt16(origins.api.dropFirst(17).prefix { $0 != "/" }) ?? 0
+            let head = "/api/v1/tables/demo.weather.readings HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sandbox\r\n"
+            let held = try [
+                "", "GET \(head)\r\n",
+                "POST \(head.replacing(" HTTP", with: "/uploads?name=a HTTP"))Content-Length: 9\r\n\r\nhalf",
+            ].map { try RawHTTP.hold(port: port, Array($0.utf8)) }
+            while sandbox.firedFaults.first?.count == 0 { try await Task.sleep(for: .milliseconds(5)) }
+            return held
+        }
+        for descriptor in held { close(descriptor) }
+    }
+
     @Test func countsAndRegistrationsCanBeAskedFor() async throws {
         try await withSandbox { sandbox, origins in
             let port = UInt16(origins.api.dropFirst(17).prefix { $0 != "/" }) ?? 0

@@ -144,12 +144,14 @@ struct TranscriptRunner {
     private mutating func command(_ word: String, _ rest: String, line: Int) async throws {
         let text = substituted(rest)
         switch word {
-        case "dataset", "strict", "sink", "page-cap", "rate", "import-delay", "restart": return  // Read before the start.
+        // Read before the start.
+        case "dataset", "strict", "sink", "page-cap", "rate", "import-delay", "restart": return
         case "switch":
             var switches = sandbox.switches
             try switches.apply(text)
             await sandbox.setSwitches(switches)
         case "fault": sandbox.add(try SandboxFault(text))
+        case "later": sandbox.advanceClock(by: .seconds((Int(text) ?? 0) * 3600))
         case "create-table": try await sandbox.createTable(text)
         case "create-dataset": try await sandbox.createDataset(text)
         case "object": try await checkObject(text, line)

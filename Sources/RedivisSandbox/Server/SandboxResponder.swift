@@ -56,7 +56,7 @@ struct SandboxResponder: HTTPResponder {
         let path = target.prefix { $0 != "?" }
         let query = target.dropFirst(path.count + 1)
         var entry = LogEntry(
-            sequence: core.log.nextSequence(), time: WallClock.now(), origin: origin.rawValue,
+            sequence: core.log.nextSequence(), time: core.clock.now(), origin: origin.rawValue,
             method: request.method.rawValue, path: String(path))
         entry.query = query.isEmpty ? nil : Self.redacted(query)
         entry.contentRange = request.headers[.contentRange]
