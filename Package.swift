@@ -90,7 +90,7 @@ let package = Package(
         tests("RedivisAPI", ["SyncCore", "RedivisSandbox", logging, nioCore, nioPosix, nioSSL]),
         tests("MappingConfig", ["SyncCore", system]),
         tests("SyncEngine", ["SyncCore", "SQLiteQueue", "LocalFiles", "FolderWatch", logging, system]),
-        tests("RedivisSandbox", []),
+        tests("RedivisSandbox", [], resources: [.copy("Transcripts")]),
         tests("RedivisSyncCLI", ["SyncCore", argumentParser]),
     ]
 )
