@@ -74,7 +74,11 @@ struct LookTests {
         try check("bind", result)
     }
 
-    @Test func linksAreNotFollowedWhereverTheyLead() async throws {
+    @Test(arguments: [true, false])
+    func linksAreNotFollowedWhereverTheyLead(answersFromCache: Bool) async throws {
+        let reader = LocalSourceReader(threadLimit: 4, answersFromCache: answersFromCache)
+        try folder.write("known.csv", [1])
+        #expect(try await reader.look(at: .of("known.csv"), in: folder.path) != nil)
         try folder.write("target.csv", [1])
         try folder.makeFolder("real")
         try folder.write("real/a.csv", [1])
@@ -90,12 +94,12 @@ struct LookTests {
             "link.csv", "self", "self/x", "real/parent", "real/parent/target.csv", "a", "b/c", "dangling",
             "way/a.csv", "etc/passwd",
         ] {
-            #expect(try await look(path) == nil, "\(path)")
+            #expect(try await reader.look(at: .of(path), in: folder.path) == nil, "\(path)")
             await #expect { try await reader.open(.of(path), in: folder.path) } throws: {
                 ($0 as? Failure)?.kind == .sourceGone
             }
         }
-        #expect(try await look("real/a.csv") != nil)
+        #expect(try await reader.look(at: .of("real/a.csv"), in: folder.path) != nil)
     }
 
     @Test func openingByComponentRefusesTheSame() throws {
@@ -128,7 +132,9 @@ struct LookTests {
         }
     }
 
-    @Test func aFolderSwappedForALinkWhileOpeningLeadsNowhere() async throws {
+    @Test(arguments: [true, false])
+    func aFolderSwappedForALinkWhileOpeningLeadsNowhere(answersFromCache: Bool) async throws {
+        let reader = LocalSourceReader(threadLimit: 4, answersFromCache: answersFromCache)
         let outside = try TemporaryFolder()
         try outside.write("data.csv", Array("outside".utf8))
         try folder.makeFolder("a")
@@ -149,7 +155,7 @@ struct LookTests {
         }
         var found = 0
         for _ in 0..<2000 {
-            if let seen = try await look("a/data.csv") {
+            if let seen = try await reader.look(at: .of("a/data.csv"), in: folder.path) {
                 #expect(seen.observation.isSameFile(as: inside))
                 found += 1
             }
@@ -193,9 +199,29 @@ struct LookTests {
         }
     }
 
+    @Test func whatIsCachedOnADiskOfThisMachineNeedsNoThread() async throws {
+        try folder.write("a.csv", [1, 2, 3])
+        let devices = LocalDevices(isUsed: true)
+        #expect(devices.cachedFolder(folder.path) == nil, "nothing is known yet")
+        let root = try OpenFile.folder(folder.path)
+        guard clinux_is_local(root.descriptor) != 0 else { return }
+        devices.learn(from: root)
+        let cached = try #require(devices.cachedFolder(folder.path))
+        // A name that was just looked at is in the kernel's cache.
+        #expect(throws: Never.self) { try cached.beneath(.of("a.csv"), flags: O_RDONLY).get() }
+        // /proc is no disk: never answered from the cache.
+        devices.learn(from: try OpenFile.folder("/proc"))
+        #expect(devices.cachedFolder("/proc") == nil)
+    }
+
     // MARK: Writers
 
-    @Test func aWriterIsSeenAndForgottenWhenItCloses() async throws {
+    @Test(arguments: [true, false])
+    func aWriterIsSeenAndForgottenWhenItCloses(answersFromCache: Bool) async throws {
+        let reader = LocalSourceReader(threadLimit: 4, answersFromCache: answersFromCache)
+        func look(_ path: String) async throws -> FileLook? {
+            try await reader.look(at: .of(path), in: folder.path)
+        }
         try folder.write("a.csv", [1])
         let writer = try check("open", open(folder.name("a.csv"), O_WRONLY))
         #expect(try await look("a.csv")?.writers == .somebody)

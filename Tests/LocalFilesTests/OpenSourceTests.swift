@@ -250,8 +250,9 @@ struct OpenSourceTests {
 
     enum Disappearance: CaseIterable, Sendable { case deleted, replaced, movedAway, linkPutInPlace, parentMoved }
 
-    @Test(arguments: Disappearance.allCases)
-    func aPathThatNamesAnotherFileIsGone(how: Disappearance) async throws {
+    @Test(arguments: Disappearance.allCases, [true, false])
+    func aPathThatNamesAnotherFileIsGone(how: Disappearance, answersFromCache: Bool) async throws {
+        let reader = LocalSourceReader(threadLimit: 4, answersFromCache: answersFromCache)
         try folder.makeFolder("sub")
         try folder.write("sub/a.bin", [1, 2, 3])
         let source = try await reader.open(.of("sub/a.bin"), in: folder.path)
