@@ -85,7 +85,7 @@ let package = Package(
             swiftSettings: strict),
         tests("SyncCore", [system]),
         tests("FolderWatch", ["SyncCore", system]),
-        tests("LocalFiles", ["SyncCore", system]),
+        tests("LocalFiles", ["SyncCore", "CLinux", crypto, system]),
         tests("SQLiteQueue", ["SyncCore", grdb, system]),
         tests("RedivisAPI", ["SyncCore", "RedivisSandbox", logging, nioCore, nioPosix, nioSSL]),
         tests("MappingConfig", ["SyncCore", system]),
