@@ -55,7 +55,8 @@ struct NodeReader {
         return pairs
     }
 
-    /// Reads the keys of one scope; what is unknown or not valid is reported and left out.
+    /// Reads the keys of one scope. What is unknown is reported and left out; what is not valid is reported and
+    /// stays as `invalid`.
     mutating func block(_ node: Node, scope: SchemaKey.Scope, what: String) -> Block {
         guard let pairs = pairs(of: node, what: what) else { return [:] }
         var block: Block = [:]
@@ -64,9 +65,8 @@ struct NodeReader {
                 reportUnknown(name, scope: scope)
                 continue
             }
-            if let value = value(node, of: key), isSupported(value, node, key) {
-                block[key.name] = Placed(value: value, position: node.position)
-            }
+            let read = value(node, of: key).flatMap { isSupported($0, node, key) ? $0 : nil }
+            block[key.name] = Placed(value: read ?? .invalid, position: node.position)
         }
         return block
     }
@@ -104,7 +104,8 @@ struct NodeReader {
     /// `nil` where the value is not valid; the reason is reported.
     mutating func value(_ node: Node, of key: SchemaKey) -> SettingValue? {
         if node.isNull {
-            if key.allowsNull { return SettingValue.none }
+            // Nothing behind the colon is more often a slip (`delimiter: ,` in braces) than a wish for null.
+            if key.allowsNull, node.scalar?.string.isEmpty == false { return SettingValue.none }
             if case .format = key.kind { return .format(UploadFormat()) }
             report(
                 node.position, "`\(key.name)` has no value",
@@ -169,8 +170,8 @@ struct NodeReader {
         _ node: Node, of key: SchemaKey, read: (String) throws(SpellingProblem) -> Item
     ) -> [Item]? {
         guard case .sequence(let sequence) = node else {
-            let written = node.scalar.map { "[\"\($0.string)\"]" } ?? "[\"a\", \"b\"]"
-            report(node.position, "`\(key.name)` takes a list", instead: "write \(written)")
+            guard let written = string(node, of: key.name) else { return nil }
+            report(node.position, "`\(key.name)` takes a list", instead: "write [\"\(written)\"]")
             return nil
         }
         let before = findings.count

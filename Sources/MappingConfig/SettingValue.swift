@@ -4,6 +4,8 @@ import SystemPackage
 /// A value of the mapping file, read and valid.
 enum SettingValue: Hashable, Sendable {
     case none
+    /// There, and reported as not valid.
+    case invalid
     case text(String)
     case flag(Bool)
     /// Bytes, counts, rates in bytes a second.
