@@ -6,7 +6,6 @@ import Yams
 struct ConfigurationBuilder {
     private var reader: NodeReader
     private let exists: (FilePath) -> Bool
-    private let standard: [SchemaKey.Scope: [String: SettingValue]]
 
     /// - Parameters:
     ///   - directory: of the mapping file; absolute.
@@ -14,13 +13,6 @@ struct ConfigurationBuilder {
     init(directory: FilePath, exists: @escaping (FilePath) -> Bool) {
         reader = NodeReader(directory: directory)
         self.exists = exists
-        standard = Dictionary(
-            uniqueKeysWithValues: SchemaKey.Scope.allCases.map { scope in
-                let values = Schema.keys(in: scope).compactMap { key in
-                    NodeReader.defaultValue(of: key).map { (key.name, $0) }
-                }
-                return (scope, Dictionary(uniqueKeysWithValues: values))
-            })
     }
 
     typealias Built = (configuration: Configuration, folders: [MappingID: SourcePosition])
@@ -200,7 +192,7 @@ struct ConfigurationBuilder {
     // MARK: Values
 
     private func value(_ name: String, _ block: Block, _ scope: SchemaKey.Scope) -> SettingValue? {
-        block[name]?.value ?? standard[scope]?[name]
+        block[name]?.value ?? NodeReader.defaults[scope]?[name]
     }
 
     private func text(_ name: String, _ block: Block, _ scope: SchemaKey.Scope) -> String? {

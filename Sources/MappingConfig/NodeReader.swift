@@ -130,10 +130,15 @@ struct NodeReader {
         do throws(SpellingProblem) {
             return try text.read(string, as: key.kind)
         } catch {
-            findings.append(
-                Finding(node.position, SpellingProblem("`\(key.name)`: \(error.what)", instead: error.instead)))
+            report(error, at: node, key, written: string)
             return nil
         }
+    }
+
+    private mutating func report(_ problem: SpellingProblem, at node: Node, _ key: SchemaKey, written: String) {
+        let shown = Redaction.shown(written)
+        func clean(_ text: String) -> String { shown == written ? text : text.replacing(written, with: shown) }
+        report(node.position, "`\(key.name)`: \(clean(problem.what))", instead: clean(problem.instead))
     }
 
     /// The text of a scalar as it was written; anything else is reported.
@@ -187,8 +192,7 @@ struct NodeReader {
             do throws(SpellingProblem) {
                 items.append(try read(string))
             } catch {
-                findings.append(
-                    Finding(item.position, SpellingProblem("`\(key.name)`: \(error.what)", instead: error.instead)))
+                report(error, at: item, key, written: string)
             }
         }
         return findings.count == before ? items : nil
@@ -265,15 +269,21 @@ struct NodeReader {
             remedy = "write \(values.joined(separator: " or "))"
         case .defaultOnly:
             let standard = key.defaultText ?? ""
-            guard value != Self.defaultValue(of: key) else { return true }
+            guard value != Self.defaults[key.scope]?[key.name] else { return true }
             remedy = "leave it out, or write `\(key.name): \(standard)`"
         }
         report(node.position, "`\(key.name): \(node.summary)` is not supported by this version", instead: remedy)
         return false
     }
 
-    /// The default as the same reader reads it; `nil` for keys that must be there.
-    static func defaultValue(of key: SchemaKey) -> SettingValue? {
+    /// The defaults as the same reader reads them; none for keys that must be there.
+    static let defaults: [SchemaKey.Scope: [String: SettingValue]] = Dictionary(
+        uniqueKeysWithValues: SchemaKey.Scope.allCases.map { scope in
+            let values = Schema.keys(in: scope).compactMap { key in defaultValue(of: key).map { (key.name, $0) } }
+            return (scope, Dictionary(uniqueKeysWithValues: values))
+        })
+
+    private static func defaultValue(of key: SchemaKey) -> SettingValue? {
         guard let text = key.defaultText, let node = try? Yams.compose(yaml: text, .basic, .default, .utf8) else {
             return nil
         }
@@ -323,8 +333,10 @@ extension Tag {
 
 /// A token is sometimes pasted where its file's name belongs; it must not be seen in the message.
 enum Redaction {
+    private static let neverInTokens = Array("/.*:{[ ".utf8)
+
     static func shown(_ text: String) -> String {
-        let isOneWord = text.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: ".") }
-        return isOneWord && text.utf8.count >= 24 && !text.hasPrefix("{") ? "<redacted>" : text
+        let isOneWord = text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && !neverInTokens.contains($0) }
+        return isOneWord && text.utf8.count >= 24 ? "<redacted>" : text
     }
 }

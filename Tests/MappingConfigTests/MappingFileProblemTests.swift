@@ -66,7 +66,7 @@ import Testing
             "    exclude: [a\n",
             #"5:14: the list that begins here with `[` is not closed, or a comma is missing; write ["a", "b"]"#
         ),
-        ("    format: {delimiter: ,}\n", "5:24: `delimiter` has no value; write `delimiter: null`, or leave it out"),
+        ("    format: {delimiter: ,}\n", "5:25: `delimiter` has no value; write `delimiter: null`, or leave it out"),
         ("    format: {delimiter: |}\n", #"5:25: a text that begins with `|` must be quoted; write "|""#),
         ("    format:\n      delimiter: |\n", #"6:18: `delimiter`: a lone `|` begins a block of text; write "|""#),
         ("    format: {delimiter: '\\t'}\n", #"5:25: `delimiter`: `\t` is more than one character; write "\t""#),
