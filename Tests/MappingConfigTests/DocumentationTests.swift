@@ -37,10 +37,6 @@ import Testing
     @Test(arguments: SchemaKey.Scope.allCases)
     func thePageHasEveryKeyWithItsDefaultInTheOrderOfTheSchema(scope: SchemaKey.Scope) throws {
         let expected = Schema.keys(in: scope).map(Self.row)
-        print("ROWS \(scope)
-" + expected.joined(separator: "
-") + "
-END")
         let lines = try Self.page().split(separator: "\n").map(String.init)
         let start = try #require(lines.firstIndex(of: expected[0]), "missing: \(expected.joined(separator: "\n"))")
         let rows = lines[start...].prefix { $0.hasPrefix("| `") }
