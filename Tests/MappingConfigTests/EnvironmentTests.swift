@@ -126,6 +126,10 @@ private struct Scratch {
         }
     }
 
+    @Test func theRemedyIsQuotedForAShell() {
+        #expect(TokenProblem.exposed("/a b/it's", mode: 0o644).description.hasSuffix(#"run: chmod 600 '/a b/it'\''s'"#))
+    }
+
     @Test(arguments: ["", " \n\t", "two words", "a\nb", "tokén", "a\u{0}b", String(repeating: "x", count: 20_000)])
     func whatCannotBeATokenIsRefusedWithoutBeingShown(text: String) throws {
         let scratch = try Scratch()

@@ -225,8 +225,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "the file is empty; begin with `mappings:`, or run `redivis-sync init`"),
-        ("# nothing\n", "the file is empty; begin with `mappings:`, or run `redivis-sync init`"),
+        ("", "the file is empty; begin with `mappings:`, as in docs/mapping-file.md"),
+        ("# nothing\n", "the file is empty; begin with `mappings:`, as in docs/mapping-file.md"),
         ("- a\n", "the file holds no keys; begin it with `mappings:`"),
         ("uploads: 4\n", "`mappings` is missing; write `mappings:` and a mapping below it"),
     ])
