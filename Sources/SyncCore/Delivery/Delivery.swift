@@ -18,6 +18,9 @@ public struct Delivery: Hashable, Sendable {
     public var uploadName: String?
     public var state: DeliveryState
     public var tally: Tally
+    /// Which writing of its row this is. A save writes only where the row still has this revision, and adds one: a
+    /// runner that goes on after `SaveOutcome.saved` adds one to its own copy, or reads the row again.
+    public var revision: Int64
 
     /// What has been tried, so that nothing is tried for ever.
     public struct Tally: Hashable, Codable, Sendable {
@@ -42,7 +45,8 @@ public struct Delivery: Hashable, Sendable {
     public init(
         id: DeliveryID, mapping: MappingID, table: TableReference, tableKey: TableKey?, path: RelativePath,
         observation: FileObservation,
-        content: Content?, nameBase: [UInt8], uploadName: String?, state: DeliveryState, tally: Tally = Tally()
+        content: Content?, nameBase: [UInt8], uploadName: String?, state: DeliveryState, tally: Tally = Tally(),
+        revision: Int64 = 0
     ) {
         self.id = id
         self.mapping = mapping
@@ -55,6 +59,7 @@ public struct Delivery: Hashable, Sendable {
         self.uploadName = uploadName
         self.state = state
         self.tally = tally
+        self.revision = revision
     }
 
     /// In bytes.
