@@ -29,9 +29,34 @@ struct ContractTests {
             .init(remote: fake, table: Self.table, missingTable: Self.missing) { fake.release(Self.table) })
     }
 
-    @Test("is kept by the adapter, against the sandbox", .timeLimit(.minutes(1)), arguments: RemoteContract.all)
-    func adapter(contract: RemoteContract) async throws {
+    /// Answers to what nobody knows of the real server, each with its opposite somewhere.
+    struct Reading: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let switches: [String]
+        static let all = [
+            Reading(testDescription: "the plain reading", switches: []),
+            Reading(
+                testDescription: "the other spellings",
+                switches: [
+                    "hash=base64", "size=string", "hash-when=at-once", "post-status=200", "error-format=nested",
+                    "chunk-answer=override-200", "upload-uri=name", "uri-encoding=encoded", "released-write=404",
+                    "second-version=existing",
+                ]),
+            Reading(
+                testDescription: "the API's own origin keeps the bytes, and wants the token",
+                switches: ["storage-origin=api", "storage-token=require", "post-status=201", "released-write=403"]),
+            Reading(
+                testDescription: "one PUT for all temp uploads, and no token at the storage host",
+                switches: ["resumable-flag=false", "storage-token=refuse"]),
+        ]
+    }
+
+    @Test(
+        "is kept by the adapter, against the sandbox", .timeLimit(.minutes(2)), arguments: RemoteContract.all,
+        Reading.all)
+    func adapter(contract: RemoteContract, reading: Reading) async throws {
         var configuration = SandboxConfiguration()
+        for text in reading.switches { try configuration.switches.apply(text) }
         configuration.strictTables = true
         configuration.datasets = ["demo.weather=draft"]
         configuration.pageSizeCap = 3

@@ -1,6 +1,7 @@
 import Glibc
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Synchronization
 
 /// A server that says nothing of HTTP by itself: each connection is given to a script, which reads and writes bytes,
@@ -91,16 +92,31 @@ final class RawServer: Sendable {
     var requests: [Request] { seen.withLock { $0 } }
 
     /// Serves on 127.0.0.1 for the length of `body`. A connection is closed when its script ends.
+    ///
+    /// - Parameter tls: a certificate and its key, as PEM.
+    @discardableResult
     static func serve<Result: Sendable>(
+        tls: String? = nil,
         _ script: @escaping @Sendable (inout Connection) async throws -> Void,
         _ body: @escaping @Sendable (RawServer, Int) async throws -> Result
     ) async throws -> Result {
         let server = RawServer()
+        let context = try tls.map { pem in
+            try NIOSSLContext(
+                configuration: .makeServerConfiguration(
+                    certificateChain: NIOSSLCertificate.fromPEMBytes(Array(pem.utf8)).map { .certificate($0) },
+                    privateKey: .privateKey(NIOSSLPrivateKey(bytes: Array(pem.utf8), format: .pem))))
+        }
         let listening = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            // Small, so that a script that does not read is felt at the other end.
+            .serverChannelOption(.socketOption(.so_rcvbuf), value: 64 << 10)
             .bind(host: "127.0.0.1", port: 0) { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    (channel, try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel))
+                    if let context {
+                        try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
+                    }
+                    return (channel, try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel))
                 }
             }
         let port = listening.channel.localAddress?.port ?? 0

@@ -36,7 +36,8 @@ public struct RemoteContract: Sendable {
         guard holds else { throw Violation(description: what()) }
     }
 
-    static func failure(_ body: () async throws -> Void) async throws -> Failure {
+    /// What `body` throws.
+    public static func failure(_ body: () async throws -> Void) async throws -> Failure {
         do {
             try await body()
         } catch let failure as Failure {
