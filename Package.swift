@@ -87,7 +87,7 @@ let package = Package(
         tests("FolderWatch", ["SyncCore", system]),
         tests("LocalFiles", ["SyncCore", "CLinux", crypto, system]),
         tests("SQLiteQueue", ["SyncCore", grdb, system]),
-        tests("RedivisAPI", ["SyncCore", "RedivisSandbox", logging, nioCore, nioPosix, nioSSL]),
+        tests("RedivisAPI", ["SyncCore", "RedivisSandbox", logging, nioCore, nioHTTP1, nioPosix, nioSSL]),
         tests("MappingConfig", ["SyncCore", system]),
         tests("SyncEngine", ["SyncCore", "SQLiteQueue", "LocalFiles", "FolderWatch", logging, system]),
         tests("RedivisSandbox", [], resources: [.copy("Transcripts")]),
