@@ -158,7 +158,7 @@ extension Delivery {
         if event == .resumed { return opening("opening a session") }
         guard case .sessionOpened(let session) = event else { return unexpected(event) }
         var opened = self
-        opened.tally.sessionsOpened += 1
+        opened.tally.sessionsOpened = opened.tally.sessionsOpened.incremented
         return opened.sendingNext(in: session, .none, "session opened", in: context)
     }
 }

@@ -36,7 +36,7 @@ extension Delivery {
 
     private func retrying(_ stage: Stage, _ failure: Failure, in context: DecisionContext) -> Decision {
         var next = self
-        next.tally.failures += 1
+        next.tally.failures = next.tally.failures.incremented
         let asked = failure.retryAfter ?? failure.kind.patience
         let delay = context.policy.retry.delay(
             afterFailures: next.tally.failures, jitter: context.jitter, retryAfter: asked)
@@ -47,7 +47,7 @@ extension Delivery {
     /// Rule 6: another session once, then a person is asked.
     private func afterRefusedSession(_ failure: Failure, in context: DecisionContext) -> Decision {
         var next = self
-        next.tally.sessionsRefused += 1
+        next.tally.sessionsRefused = next.tally.sessionsRefused.incremented
         return next.tally.sessionsRefused > 1
             ? next.moved(to: .parked(.sessionRefused(failure.summary)), "parked: \(failure.summary)")
             : next.opening("\(failure.summary); another session is opened")
@@ -65,7 +65,7 @@ extension Delivery {
                     : replacingSession(failure.summary, in: context)
             }
             var next = self
-            next.tally.resynchronisations += 1
+            next.tally.resynchronisations = next.tally.resynchronisations.incremented
             return next.backingOff(session, progress, failure.summary, in: context)
         case .posting(let object, _):
             return afterRefusedUploadID(of: object.session.endpoint, failure.summary, fact: false, in: context)

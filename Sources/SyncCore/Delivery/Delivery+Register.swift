@@ -22,7 +22,7 @@ extension Delivery {
         case .inDoubt(let attempt, let connectionEnded):
             let windowEnds = connectionEnded.advanced(by: context.policy.registrationDoubt)
             if report.begun.reached(windowEnds) == true {
-                return posting(object, number: attempt.number + 1, report, in: context)
+                return posting(object, number: attempt.number.incremented, report, in: context)
             }
             let left = windowEnds.since(context.now.monotonic) ?? context.policy.registrationDoubt
             let pause = min(max(left, .milliseconds(50)), Self.doubtLookUpInterval)
@@ -82,7 +82,7 @@ extension Delivery {
                 of: registration.endpoint, "Redivis never told its size", fact: true, in: context)
         case .renamed(let name):
             var next = self
-            next.tally.resends += 1
+            next.tally.resends = next.tally.resends.incremented
             return next.tally.resends > 1
                 ? next.moved(to: .parked(.nameTaken(name)), "parked: its name is taken")
                 : next.opening("its name was taken; it is looked up and sent once more")
@@ -219,7 +219,7 @@ extension Delivery {
 
     private func incomplete(_ registration: Registration, lacksSize: Bool) -> Decision {
         var counted = registration
-        counted.incompleteReports += 1
+        counted.incompleteReports = counted.incompleteReports.incremented
         guard counted.incompleteReports >= Self.incompleteReportsLimit else {
             return followingImport(counted, "its import has ended; Redivis has yet to tell what it holds")
         }

@@ -137,7 +137,7 @@ extension Delivery {
     /// What was sent came to another content: once more, then a person is asked.
     func resending(_ why: String, in context: DecisionContext) -> Decision {
         var next = self
-        next.tally.resends += 1
+        next.tally.resends = next.tally.resends.incremented
         return next.tally.resends > 1
             ? next.moved(to: .parked(.contentDiffers(why)), "parked: \(why)")
             : next.opening("\(why); it is sent once more")
@@ -147,7 +147,7 @@ extension Delivery {
         _ session: UploadSession, _ progress: TransferProgress, _ why: String, in context: DecisionContext
     ) -> Decision {
         var next = self
-        next.tally.failures += 1
+        next.tally.failures = next.tally.failures.incremented
         let delay = context.policy.retry.delay(
             afterFailures: next.tally.failures, jitter: context.jitter, retryAfter: nil)
         return next.moved(to: next.waiting(.probing(session, progress), for: delay, why, in: context), why)
