@@ -7,16 +7,14 @@ extension Delivery {
         case .transient, .throttled, .unauthorized, .forbidden, .stateUnavailable:
             return retrying(stage.afterTrouble, failure, in: context)
         case .ambiguous:
-            guard case .posting(let object, let attempt) = stage else {
-                return retrying(stage.afterTrouble, failure, in: context)
-            }
-            return inDoubt(object, attempt, failure.summary, in: context)
+            return withoutClearAnswer(failure, at: stage, in: context)
         case .sessionLost:
             return stage.usesSession
-                ? replacingSession(failure.summary, in: context) : retrying(stage.afterTrouble, failure, in: context)
+                ? replacingSession(failure.summary, in: context)
+                : withoutClearAnswer(failure, at: stage, in: context)
         case .sessionRefused:
             return stage.usesSession
-                ? afterRefusedSession(failure, in: context) : retrying(stage.afterTrouble, failure, in: context)
+                ? afterRefusedSession(failure, in: context) : withoutClearAnswer(failure, at: stage, in: context)
         case .rejected:
             return decideRejection(failure, at: stage, in: context)
         case .conflict:
@@ -26,12 +24,21 @@ extension Delivery {
         case .unreadable:
             return stage.readsSource
                 ? moved(to: .parked(.unreadable(failure.summary)), "parked: \(failure.summary)")
-                : retrying(stage.afterTrouble, failure, in: context)
+                : withoutClearAnswer(failure, at: stage, in: context)
         case .sourceGone:
-            return stage.readsSource ? abandonedForLoss() : retrying(stage.afterTrouble, failure, in: context)
+            return stage.readsSource ? abandonedForLoss() : withoutClearAnswer(failure, at: stage, in: context)
         case .sourceChanged:
-            return stage.readsSource ? abandonedForChange() : retrying(stage.afterTrouble, failure, in: context)
+            return stage.readsSource ? abandonedForChange() : withoutClearAnswer(failure, at: stage, in: context)
         }
+    }
+
+    /// Trouble that does not say whether the request was carried out: what does not belong to a registration says
+    /// nothing about one either, so a post is in doubt after it. Everything else may be repeated.
+    private func withoutClearAnswer(_ failure: Failure, at stage: Stage, in context: DecisionContext) -> Decision {
+        guard case .posting(let object, let attempt) = stage else {
+            return retrying(stage.afterTrouble, failure, in: context)
+        }
+        return inDoubt(object, attempt, failure.summary, in: context)
     }
 
     private func retrying(_ stage: Stage, _ failure: Failure, in context: DecisionContext) -> Decision {
