@@ -74,6 +74,9 @@ extension Delivery {
             var next = self
             next.tally.resynchronisations = next.tally.resynchronisations.incremented
             return next.backingOff(session, progress, failure.summary, in: context)
+        case .posting(let object, let attempt) where attempt.number == 2:
+            // The upload id may be refused because the first request was carried out after all: asked once more.
+            return inDoubt(object, attempt, failure.summary, in: context)
         case .posting(let object, _):
             return afterRefusedUploadID(of: object.session.endpoint, failure.summary, fact: false, in: context)
         case .withdrawing:
