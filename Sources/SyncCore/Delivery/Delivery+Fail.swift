@@ -98,6 +98,15 @@ extension Delivery {
     }
 
     private func decideMissingEndpoint(_ failure: Failure, at stage: Stage, in context: DecisionContext) -> Decision {
+        switch stage {
+        case .opening, .posting:
+            break
+        case .withdrawing:
+            return moved(to: .parked(.withdrawalRefused(failure.summary)), "parked: \(failure.summary)")
+        case .pending, .transferring, .probing, .concluding, .lookingUp, .importing:
+            // No endpoint of ours is asked here, and a park would forget a doubt or an import.
+            return retrying(stage.afterTrouble, failure, in: context)
+        }
         guard case .opening = stage, context.policy.endpoint == .auto, !tally.triedOtherEndpoint else {
             return moved(to: .parked(.rejected(failure.summary)), "parked: \(failure.summary)")
         }
