@@ -158,8 +158,11 @@ extension Delivery {
         in context: DecisionContext
     ) -> Decision {
         var next = self
-        if offset > progress.confirmed {
-            next.tally.failures = 0
+        if offset > progress.confirmed { next.tally.failures = 0 }
+        // Only beyond what any session had before: else a chunk that always kills its session would be reached, with
+        // all the bytes before it sent again, for ever.
+        if offset > tally.furthest {
+            next.tally.furthest = offset
             next.tally.sessionsLost = 0
             next.tally.sessionsRefused = 0
             next.tally.resynchronisations = 0
