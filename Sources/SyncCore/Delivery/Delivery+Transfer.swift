@@ -8,6 +8,10 @@ extension Delivery {
         guard case .chunkAnswered(let reply, let sent, let prefix, let serverTime) = event else {
             return unexpected(event)
         }
+        if session.isExpired(at: context.now.wall, serverTime: serverTime) { return outlived(in: context) }
+        if session.transport == .whole, case .stored = reply {
+            return replacingSession("the storage host answered to a whole file as to a part of one", in: context)
+        }
         switch reply {
         case .finished(let size, let md5):
             if let size, size != self.size {
@@ -15,11 +19,11 @@ extension Delivery {
             }
             guard sent.upperBound >= self.size else {
                 // Rule 4: a 200 in the middle is either "chunk received" or a session that is finished too early.
-                return asking(session, progress, "200 to a chunk that is not the last", in: context)
+                return askingAfterRiddle(session, progress, "200 to a chunk that is not the last", in: context)
             }
             return concluding(session, finished(progress, prefix, md5))
         case .stored(nil):
-            return asking(session, progress, "308 without a range", in: context)
+            return askingAfterRiddle(session, progress, "308 without a range", in: context)
         case .stored(let offset?):
             if offset > sent.upperBound {
                 return replacingSession("the storage host acknowledged more than was sent", in: context)
@@ -122,6 +126,17 @@ extension Delivery {
         case .resumable:
             return moved(to: .working(.probing(session, progress)), note, effect: .queryStatus(session))
         }
+    }
+
+    /// After a reply that does not tell what was kept: at once the first time, since that may be this server's way,
+    /// but not without a pause where nothing came of it.
+    private func askingAfterRiddle(
+        _ session: UploadSession, _ progress: TransferProgress, _ why: String, in context: DecisionContext
+    ) -> Decision {
+        guard tally.failures == 0 else { return backingOff(session, progress, why, in: context) }
+        var next = self
+        next.tally.failures = 1
+        return next.asking(session, progress, why, in: context)
     }
 
     func concluding(_ session: UploadSession, _ progress: TransferProgress) -> Decision {
