@@ -136,7 +136,7 @@ extension Delivery {
     private func posting(
         _ object: TransferredObject, number: Int, _ report: LookUpReport, in context: DecisionContext
     ) -> Decision {
-        if object.session.isExpired(at: context.now.wall, serverTime: nil) { return expired(in: context) }
+        if object.session.isExpired(at: context.now.wall, serverTime: nil) { return expired() }
         guard let uploadName else {
             return moved(
                 to: .parked(.stateDamaged("it was to be registered without a name")), "parked: its row has no name")

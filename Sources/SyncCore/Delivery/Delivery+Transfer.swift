@@ -31,9 +31,6 @@ extension Delivery {
             if offset < progress.confirmed {
                 return replacingSession("the storage host lost bytes that it had confirmed", in: context)
             }
-            if session.isExpired(at: context.now.wall, serverTime: serverTime) {
-                return expired(in: context)
-            }
             if offset == sent.lowerBound {
                 return backingOff(session, progress, "nothing of a chunk was kept", in: context)
             }
@@ -46,6 +43,7 @@ extension Delivery {
     ) -> Decision {
         if event == .resumed { return asking(session, progress, "asking the storage host for its offset", in: context) }
         guard case .statusAnswered(let reply, let prefix, let serverTime) = event else { return unexpected(event) }
+        if session.isExpired(at: context.now.wall, serverTime: serverTime) { return outlived(in: context) }
         switch reply {
         case .finished(let size, let md5):
             if let size, size != self.size {
@@ -60,9 +58,6 @@ extension Delivery {
             }
             if offset < progress.confirmed {
                 return replacingSession("the storage host lost bytes that it had confirmed", in: context)
-            }
-            if session.isExpired(at: context.now.wall, serverTime: serverTime) {
-                return expired(in: context)
             }
             if offset == self.size {
                 return backingOff(session, progress, "all bytes are there and the session is not finished", in: context)
@@ -119,7 +114,7 @@ extension Delivery {
     func asking(
         _ session: UploadSession, _ progress: TransferProgress, _ note: String, in context: DecisionContext
     ) -> Decision {
-        if session.isExpired(at: context.now.wall, serverTime: nil) { return expired(in: context) }
+        if session.isExpired(at: context.now.wall, serverTime: nil) { return expired() }
         switch session.transport {
         case .whole:
             return sendingNext(in: session, .none, note, in: context)
@@ -145,8 +140,19 @@ extension Delivery {
             effect: .conclude(progress))
     }
 
-    func expired(in context: DecisionContext) -> Decision {
+    func expired() -> Decision {
         opening("the session is over 24 hours old; a new one is opened")
+    }
+
+    /// The same, by a reply of the server. Not without a pause: where its clock is wrong by a day, every session is
+    /// over as soon as it answers.
+    private func outlived(in context: DecisionContext) -> Decision {
+        var next = self
+        next.tally.failures = next.tally.failures.incremented
+        let delay = context.policy.retry.delay(
+            afterFailures: next.tally.failures, jitter: context.jitter, retryAfter: nil)
+        let why = "the session is over 24 hours old; a new one will be opened"
+        return next.moved(to: next.waiting(.opening, for: delay, why, in: context), why)
     }
 
     /// What was sent came to another content: once more, then a person is asked.
