@@ -61,7 +61,7 @@ extension Delivery {
         case .inProgress:
             return unchanged("import in progress")
         case .failed(let words):
-            return withdrawing(registration, .importFailed(words))
+            return unfit(registration, .importFailed(words))
         case .completed:
             return verified(upload, registration, in: context)
         }
@@ -77,6 +77,9 @@ extension Delivery {
             return moved(to: .parked(.importFailed(words)), "parked: the import failed")
         case .contentDiffers(let words):
             return resending(words, in: context)
+        case .sizeNeverTold where registration.isAdopted:
+            // By which endpoint it went is not known; ours tells.
+            return resending("Redivis never told the size of the upload that was there", in: context)
         case .sizeNeverTold:
             return afterRefusedUploadID(
                 of: registration.endpoint, "Redivis never told its size", fact: true, in: context)
@@ -177,6 +180,16 @@ extension Delivery {
 
     /// How many completed reports without size or digest are waited for: Redivis does not say when they become known.
     static let incompleteReportsLimit = 5
+    static let incompleteReportPause: Duration = .seconds(5)
+
+    /// What is on the table is not what it should be. Ours is taken off; what others registered under a name of
+    /// theirs is not ours to delete, so a person chooses.
+    private func unfit(_ registration: Registration, _ why: Withdrawal) -> Decision {
+        let bearsOurName = uploadName.map { UploadName.isSame(registration.name, $0) } ?? false
+        guard registration.isAdopted, !bearsOurName else { return withdrawing(registration, why) }
+        return moved(
+            to: .held(.tableHasOtherUploads), "held: the upload that the table had is not this file: \(why.words)")
+    }
 
     private func verified(
         _ upload: RemoteUpload, _ registration: Registration, in context: DecisionContext
@@ -187,11 +200,11 @@ extension Delivery {
         }
         let trustsDigest = context.policy.verification == .md5 || registration.needsReportedDigest
         if let size = upload.size, size != content.size {
-            return withdrawing(
+            return unfit(
                 registration, .contentDiffers("Redivis has \(size) bytes, the file \(content.size)"))
         }
         if trustsDigest, let md5 = upload.md5, md5 != content.md5 {
-            return withdrawing(
+            return unfit(
                 registration, .contentDiffers("Redivis has MD5 \(md5.hex), the file \(content.md5.hex)"))
         }
         let lacksDigest = registration.needsReportedDigest && upload.md5 == nil
@@ -223,7 +236,7 @@ extension Delivery {
         guard counted.incompleteReports >= Self.incompleteReportsLimit else {
             return followingImport(counted, "its import has ended; Redivis has yet to tell what it holds")
         }
-        return withdrawing(
+        return unfit(
             registration,
             lacksSize
                 ? .sizeNeverTold
