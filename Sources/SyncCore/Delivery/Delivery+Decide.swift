@@ -11,7 +11,8 @@ extension Delivery {
         case .waiting(let stage, let delay):
             // An instant of another run has no meaning any more: the wait is over.
             let isDue = context.now.monotonic.reached(delay.until) ?? true
-            return event == .resumed && !isDue ? unexpected(event) : decideLive(stage, on: event, in: context)
+            if !isDue, event == .resumed || stage.isPatient(with: event) { return unexpected(event) }
+            return decideLive(stage, on: event, in: context)
         case .held:
             return decideHeld(on: event)
         case .parked:
@@ -164,6 +165,12 @@ extension Delivery {
 }
 
 extension Stage {
+    /// Whether a wait at this stage is a wait for just this fact to say more.
+    fileprivate func isPatient(with event: DeliveryEvent) -> Bool {
+        guard case .importing(let registration) = self, case .importReported(let upload) = event else { return false }
+        return upload.status == .completed && upload.lacksProof(for: registration)
+    }
+
     /// Whether the source is still needed: until the server has every byte and they are settled.
     var readsSource: Bool {
         switch self {

@@ -179,6 +179,7 @@ extension Delivery {
     // MARK: Verification
 
     /// How many completed reports without size or digest are waited for: Redivis does not say when they become known.
+    /// A listing comes every few hundred milliseconds, so each is given time: 5 + 10 + 20 + 40 s in all.
     static let incompleteReportsLimit = 5
     static let incompleteReportPause: Duration = .seconds(5)
 
@@ -207,9 +208,8 @@ extension Delivery {
             return unfit(
                 registration, .contentDiffers("Redivis has MD5 \(md5.hex), the file \(content.md5.hex)"))
         }
-        let lacksDigest = registration.needsReportedDigest && upload.md5 == nil
-        if upload.size == nil || lacksDigest {
-            return incomplete(registration, lacksSize: upload.size == nil)
+        if upload.lacksProof(for: registration) {
+            return incomplete(registration, lacksSize: upload.size == nil, in: context)
         }
         let receipt = Receipt(
             table: tableKey ?? context.table, uploadName: uploadName, uri: upload.uri, content: content,
@@ -230,17 +230,26 @@ extension Delivery {
         }
     }
 
-    private func incomplete(_ registration: Registration, lacksSize: Bool) -> Decision {
+    private func incomplete(_ registration: Registration, lacksSize: Bool, in context: DecisionContext) -> Decision {
         var counted = registration
         counted.incompleteReports = counted.incompleteReports.incremented
         guard counted.incompleteReports >= Self.incompleteReportsLimit else {
-            return followingImport(counted, "its import has ended; Redivis has yet to tell what it holds")
+            let why = "its import has ended; Redivis has yet to tell what it holds"
+            let pause = Self.incompleteReportPause * (1 << max(registration.incompleteReports, 0))
+            return moved(to: waiting(.importing(counted), for: pause, why, in: context), why)
         }
         return unfit(
             registration,
             lacksSize
                 ? .sizeNeverTold
                 : .contentDiffers("Redivis tells no MD5, and a part was sent by a run that did not live to prove it"))
+    }
+}
+
+extension RemoteUpload {
+    /// Whether this report leaves open what is needed to call a finished import delivered.
+    func lacksProof(for registration: Registration) -> Bool {
+        size == nil || (registration.needsReportedDigest && md5 == nil)
     }
 }
 
