@@ -118,6 +118,8 @@ extension Delivery {
             }
         }
         guard case .examined(let content, let standing) = event else { return unexpected(event) }
+        // Its name follows from the content that was known: another content is another version.
+        if let known = self.content, known != content { return abandonedForChange() }
         return decideStanding(standing, content, admission, in: context)
     }
 
