@@ -156,7 +156,8 @@ extension Delivery {
         in context: DecisionContext
     ) -> Decision {
         followingImport(
-            registration(of: upload, object, newestReleased, wasPosted: wasPosted, in: context),
+            // What was not posted just now may lie in any version, the newest released one included.
+            registration(of: upload, object, wasPosted ? newestReleased : nil, wasPosted: wasPosted, in: context),
             wasPosted ? "its registration was carried out" : "the table already has it")
     }
 
