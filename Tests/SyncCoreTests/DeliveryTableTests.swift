@@ -176,6 +176,20 @@ import Testing
         #expect(receipt.md5Confirmed == (md5 == Sample.content().md5))
     }
 
+    /// An upload that the index of the table knew may lie in any version; one of ours only in those since the attempt.
+    @Test func anAdoptedUploadIsFollowedInEveryVersion() {
+        for (lookUp, version) in [(LookUp.beforePost, nil), (Self.doubt, Optional(Sample.version))] {
+            let decision = Sample.delivery(.lookingUp(Self.object, lookUp)).decide(
+                on: .registrationFound(Sample.upload(), newestReleased: Sample.version), in: Sample.context())
+            guard case .followImport(let registration) = decision.effect else {
+                Issue.record("it is not followed: \(decision.words)")
+                continue
+            }
+            #expect(registration.newestReleased == version)
+            #expect(registration.isAdopted == (lookUp == .beforePost))
+        }
+    }
+
     @Test func aDeliveryTeachesAboutItsEndpointOnlyWhereNothingIsKnown() {
         for fact in [nil, EndpointFact.documentedWorks, .documentedRefused] {
             for preference in [EndpointPreference.auto, .fixed(.resumableUpload)] {

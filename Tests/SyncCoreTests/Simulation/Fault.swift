@@ -25,7 +25,8 @@ enum Fault: String, CaseIterable, Hashable {
         switch reason {
         case .importFailed: [.importFailed]
         case .contentDiffers: [.otherImported, .otherStoredBytes, .finishedEarly]
-        case .rejected: [.chunkRejected, .postRejected]
+        // A registration whose answer was lost and that was renamed is not found under its name; its id is used.
+        case .rejected: [.chunkRejected, .postRejected, .postRenamed]
         case .sessionRefused: [.sessionRefused]
         case .sessionsLost: [.sessionDied, .acknowledgedTooMuch, .wentBackwards, .finishedEarly, .wrongStoredSize]
         case .unreadable: [.unreadable]
