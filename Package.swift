@@ -86,7 +86,7 @@ let package = Package(
         tests("SyncCore", [system]),
         tests("FolderWatch", ["SyncCore", system]),
         tests("LocalFiles", ["SyncCore", system]),
-        tests("SQLiteQueue", ["SyncCore", grdb, system]),
+        tests("SQLiteQueue", ["SyncCore", grdb, logging, system], resources: [.copy("Golden")]),
         tests("RedivisAPI", ["SyncCore", "RedivisSandbox"]),
         tests("MappingConfig", ["SyncCore", system]),
         tests("SyncEngine", ["SyncCore", logging, system]),
