@@ -88,7 +88,7 @@ let package = Package(
         tests("SyncCore", [system], exclude: ["Scenarios", "Golden"]),
         tests("FolderWatch", ["SyncCore", system]),
         tests("LocalFiles", ["SyncCore", "CLinux", crypto, system]),
-        tests("SQLiteQueue", ["SyncCore", grdb, system]),
+        tests("SQLiteQueue", ["SyncCore", grdb, logging, system], resources: [.copy("Golden")]),
         tests("RedivisAPI", ["SyncCore", "RedivisSandbox", logging, nioCore, nioHTTP1, nioPosix, nioSSL]),
         tests("MappingConfig", ["SyncCore", system]),
         tests("SyncEngine", ["SyncCore", "SQLiteQueue", "LocalFiles", "FolderWatch", logging, system]),

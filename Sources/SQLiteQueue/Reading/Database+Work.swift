@@ -36,6 +36,12 @@ extension Database {
         return try load(ids.subtracting(excluded).sorted(), limit: limit)
     }
 
+    func settlingDue(at now: MonotonicInstant, limit: Int) throws -> [SettlingFile] {
+        try rows(
+            SettlingRow.select + " WHERE s.due <= ? ORDER BY s.due LIMIT ?", [now.nanoseconds, limit]
+        ).map { try SettlingRow($0).file }
+    }
+
     func importing(in table: TableReference, after: DeliveryID?, limit: Int) throws -> FoundDeliveries {
         guard let destination = try destinationNumber(table) else { return FoundDeliveries() }
         // All of them are due at 0, so that the index gives them by id.
