@@ -160,7 +160,8 @@ import Testing
         #expect(importing.map(\.path.description) == ["importing"])
         #expect(
             try await fixture.queue.importing(in: QueueFixture.table, after: importing[0].id, limit: 9).isEmpty)
-        let load = try await fixture.queue.workload(at: QueueFixture.at(60).monotonic)
+        let load = try await fixture.queue.workload(
+            at: QueueFixture.at(60).monotonic, tables: try await fixture.queue.tablesInUse())
         #expect(load.live == 4 && load.importing == 1 && load.failing == 0 && load.settling == 0)
         #expect(load.nextDue == QueueFixture.at(50).monotonic)
     }
