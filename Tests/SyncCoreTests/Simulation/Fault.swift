@@ -25,8 +25,9 @@ enum Fault: String, CaseIterable, Hashable {
         switch reason {
         case .importFailed: [.importFailed]
         case .contentDiffers: [.otherImported, .otherStoredBytes, .finishedEarly]
-        // A registration whose answer was lost and that was renamed is not found under its name; its id is used.
-        case .rejected: [.chunkRejected, .postRejected, .postRenamed]
+        // A registration whose answer was lost, and that was renamed or removed meanwhile, is not found again; its id
+        // is used, and may be refused for that.
+        case .rejected: [.chunkRejected, .postRejected, .postRenamed, .removedByHand]
         case .sessionRefused: [.sessionRefused]
         case .sessionsLost: [.sessionDied, .acknowledgedTooMuch, .wentBackwards, .finishedEarly, .wrongStoredSize]
         case .unreadable: [.unreadable]
