@@ -14,7 +14,6 @@ let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
-let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioFoundationCompat = Target.Dependency.product(name: "NIOFoundationCompat", package: "swift-nio")
@@ -22,6 +21,7 @@ let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -66,7 +66,7 @@ let package = Package(
             "RedivisAPI",
             ["SyncCore", httpClient, logging, nioCore, nioFoundationCompat, nioHTTP1, nioPosix, nioSSL]),
         library("MappingConfig", ["SyncCore", logging, system, yams]),
-        library("SyncEngine", ["SyncCore", lifecycle, logging, system]),
+        library("SyncEngine", ["SyncCore", logging]),
         library("RedivisSandbox", [crypto, hummingbird, logging, nioCore, nioHTTP1, nioPosix]),
 
         // Rank 2: commands, exit codes, and the one file that names all concrete types.
@@ -74,22 +74,22 @@ let package = Package(
             "RedivisSyncCLI",
             [
                 "SyncCore", "FolderWatch", "LocalFiles", "SQLiteQueue", "RedivisAPI", "MappingConfig", "SyncEngine",
-                "RedivisSandbox", argumentParser, lifecycle, logging, system,
+                "RedivisSandbox", argumentParser, logging, system, unixSignals,
             ]),
 
         // Rank 3: the entry point.
         .executableTarget(name: "redivis-sync", dependencies: ["RedivisSyncCLI"], swiftSettings: strict),
 
         .target(
-            name: "SyncTestSupport", dependencies: ["SyncCore", system], path: "Tests/SyncTestSupport",
+            name: "SyncTestSupport", dependencies: ["SyncCore", crypto, system], path: "Tests/SyncTestSupport",
             swiftSettings: strict),
         tests("SyncCore", [system]),
         tests("FolderWatch", ["SyncCore", system]),
         tests("LocalFiles", ["SyncCore", system]),
         tests("SQLiteQueue", ["SyncCore", grdb, logging, system], resources: [.copy("Golden")]),
-        tests("RedivisAPI", ["SyncCore", "RedivisSandbox"]),
+        tests("RedivisAPI", ["SyncCore", "RedivisSandbox", logging, nioCore, nioPosix, nioSSL]),
         tests("MappingConfig", ["SyncCore", system]),
-        tests("SyncEngine", ["SyncCore", logging, system]),
+        tests("SyncEngine", ["SyncCore", "SQLiteQueue", "LocalFiles", "FolderWatch", logging, system]),
         tests("RedivisSandbox", []),
         tests("RedivisSyncCLI", ["SyncCore", argumentParser]),
     ]

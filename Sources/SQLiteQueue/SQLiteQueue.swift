@@ -183,10 +183,12 @@ public final class SQLiteQueue: DeliveryQueue {
         try await write { try $0.resettle(delivery, note: text, at: now) }
     }
 
-    /// `nextDue` is that of rows that wait: what can be done now has none.
-    public func workload(at now: MonotonicInstant) async throws(Failure) -> Workload {
+    /// `nextDue` is that of rows of `tables` that wait: what can be done now has none.
+    public func workload(
+        at now: MonotonicInstant, tables: Set<TableReference>
+    ) async throws(Failure) -> Workload {
         note(now)
-        return try await read { try $0.workload(run: now.run) }
+        return try await read { try $0.workload(run: now.run, tables: tables) }
     }
 
     /// `forget` of a path that the queue holds no content of yet, or whose version is delivered already: whatever

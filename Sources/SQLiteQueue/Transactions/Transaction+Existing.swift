@@ -12,12 +12,12 @@ extension Transaction {
             return .adopts(exact)
         }
         let equal = try equalUploads(question, upTo: upTo)
-        for upload in equal where !UploadTag.isTagged(upload.name) {
+        for upload in equal where !UploadName.isTagged(upload.name) {
             guard try !isAdopted(upload, question) else { continue }
             try adopt(upload, question)
             return .adopts(upload)
         }
-        if let tagged = equal.first(where: { UploadTag.isTagged($0.name) }) {
+        if let tagged = equal.first(where: { UploadName.isTagged($0.name) }) {
             return .strange(.equalsUpload(tagged.name))
         }
         return try hasUntagged(question.table, upTo: upTo) ? .strange(.tableHasOtherUploads) : nil

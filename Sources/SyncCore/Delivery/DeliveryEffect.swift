@@ -18,6 +18,8 @@ public enum DeliveryEffect: Hashable, Sendable {
     case followImport(Registration)
     /// → `registrationWithdrawn`
     case withdraw(Registration)
+    /// The path settles anew; this row's part ends.
+    case resettle
 }
 
 /// Which endpoint opens the next session.

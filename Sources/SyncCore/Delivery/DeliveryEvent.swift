@@ -7,18 +7,27 @@ public enum DeliveryEvent: Hashable, Sendable {
     case sessionOpened(UploadSession)
     /// `sent` is the range that the reply answers; `prefix` the running hash at the reply's offset, where known.
     case chunkAnswered(TransferReply, sent: Range<Int64>, prefix: PrefixDigest?, serverTime: Timestamp?)
-    case statusAnswered(TransferReply, serverTime: Timestamp?)
+    case statusAnswered(TransferReply, prefix: PrefixDigest?, serverTime: Timestamp?)
     /// The bytes were settled: all sent, source unchanged. `isProven`: our hash covers each byte as it was sent.
     case concluded(Content, isProven: Bool)
     case registrationFound(RemoteUpload, newestReleased: VersionTag?)
     case registrationAbsent(LookUpReport)
+    /// The state database does not remember the table's past: nothing may be posted before that instant.
+    case postingGated(until: MonotonicInstant)
     case registered(RemoteUpload)
     case importReported(RemoteUpload)
+    /// The upload is on no version of the table any more.
+    case importVanished
     case registrationWithdrawn
     case effectFailed(Failure)
     /// The file is not what settled any more, or its sent prefix is not what was sent.
     case sourceChanged
     case sourceGone
+    case byHand(HandDecision)
+}
+
+/// What a person asked for.
+public enum HandDecision: Hashable, Codable, Sendable {
     case retryRequested
     case forgotten
     case resolved(Resolution)

@@ -79,6 +79,10 @@ public enum ParkReason: Hashable, Codable, Sendable {
     case unreadable(String)
     /// A name of ours is taken by an upload that is not this content.
     case nameTaken(String)
+    /// Our upload disappeared from the table before its import had ended.
+    case removedFromTable
+    /// The row in the state database contradicts itself.
+    case stateDamaged(String)
     /// One of our uploads should be taken off the table and cannot be.
     case withdrawalRefused(String)
 }

@@ -38,26 +38,32 @@ public struct LookUpReport: Hashable, Codable, Sendable {
 /// An upload on the table that is ours.
 public struct Registration: Hashable, Codable, Sendable {
     /// As the server wrote it; not to be encoded again.
-    public let uri: String
+    public var uri: String
     public let name: String
     /// The draft's newest released predecessor when it was registered: where to look if the draft gets released.
     public let newestReleased: VersionTag?
     public let registeredAt: Timestamp
     /// Whether it was found on the table and not posted by this state database.
     public let isAdopted: Bool
-    /// Completed reports that told no size, so far.
-    public var reportsWithoutSize: Int
+    /// By which endpoint its bytes went; `nil` for an adopted one.
+    public let endpoint: Endpoint?
+    /// See `TransferredObject.needsReportedDigest`.
+    public let needsReportedDigest: Bool
+    /// Reports of a completed import that did not tell what is needed to verify it, so far.
+    public var incompleteReports: Int
 
     public init(
         uri: String, name: String, newestReleased: VersionTag?, registeredAt: Timestamp, isAdopted: Bool,
-        reportsWithoutSize: Int = 0
+        endpoint: Endpoint? = nil, needsReportedDigest: Bool = false, incompleteReports: Int = 0
     ) {
         self.uri = uri
         self.name = name
         self.newestReleased = newestReleased
         self.registeredAt = registeredAt
         self.isAdopted = isAdopted
-        self.reportsWithoutSize = reportsWithoutSize
+        self.endpoint = endpoint
+        self.needsReportedDigest = needsReportedDigest
+        self.incompleteReports = incompleteReports
     }
 }
 

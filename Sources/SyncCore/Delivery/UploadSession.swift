@@ -51,11 +51,14 @@ public struct TransferProgress: Hashable, Codable, Sendable {
     public let prefix: PrefixDigest?
     /// Whether some confirmed byte was never covered by our running hash at the moment it was sent.
     public let hasUnprovenBytes: Bool
+    /// The MD5 of the finished object, where the storage host told it.
+    public let storedMD5: Digest?
 
-    public init(confirmed: Int64, prefix: PrefixDigest?, hasUnprovenBytes: Bool) {
+    public init(confirmed: Int64, prefix: PrefixDigest?, hasUnprovenBytes: Bool, storedMD5: Digest? = nil) {
         self.confirmed = confirmed
         self.prefix = prefix
         self.hasUnprovenBytes = hasUnprovenBytes
+        self.storedMD5 = storedMD5
     }
 
     public static let none = TransferProgress(confirmed: 0, prefix: nil, hasUnprovenBytes: false)

@@ -131,10 +131,17 @@ public struct Configuration: Hashable, Sendable {
     public let settings: AgentSettings
     /// In the order of the file.
     public let mappings: [Mapping]
+    /// Follows from `mappings`: which of them share or nest folders changes only with the file.
+    private let routes: [MappingID: [RouteCandidate]]
 
     public init(settings: AgentSettings, mappings: [Mapping]) {
         self.settings = settings
         self.mappings = mappings
+        routes = RouteCandidate.table(of: mappings)
+    }
+
+    func candidates(for mapping: Mapping) -> [RouteCandidate] {
+        routes[mapping.id] ?? [RouteCandidate(mapping: mapping, relation: .above(prefix: []))]
     }
 
     public func mapping(_ id: MappingID) -> Mapping? {

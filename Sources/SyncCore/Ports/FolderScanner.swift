@@ -12,7 +12,7 @@ public protocol FolderScanner: Sendable {
     ///   whatever `handle` throws.
     func scan(
         _ folder: FilePath, recursive: Bool, batchSize: Int,
-        skipsDirectory: @Sendable (RelativePath) -> Bool,
+        skipsDirectory: @escaping @Sendable (RelativePath) -> Bool,
         handle: @Sendable ([SeenFile]) async throws -> Void
     ) async throws -> ScanReport
 }

@@ -6,12 +6,13 @@ public protocol SourceReader: Sendable {
     /// observed, probed for writers, closed again.
     ///
     /// - Returns: `nil` where the path is gone or is no regular file.
-    /// - Throws: `Failure` of kind `unreadable`.
+    /// - Throws: `Failure` of kind `unreadable`, or `transient` where the machine is short of descriptors or memory.
     func look(at path: RelativePath, in folder: FilePath) async throws(Failure) -> FileLook?
 
     /// Opens a file for sending.
     ///
-    /// - Throws: `Failure` of kind `sourceGone` or `unreadable`.
+    /// - Throws: `Failure` of kind `sourceGone`, `unreadable`, or `transient` (descriptors, memory, another
+    ///   program's lease).
     func open(_ path: RelativePath, in folder: FilePath) async throws(Failure) -> any OpenSource
 
     /// Whether the folder is there and can be listed; the reason where not.
@@ -28,21 +29,27 @@ public protocol OpenSource: Sendable {
     /// - Throws: `Failure` of kind `sourceGone` where the path names nothing or another file by now, `unreadable`.
     func observe() async throws(Failure) -> FileObservation
 
-    /// Where the running hash stands.
+    /// Where the running hash stands. In the midst of a `read` that is at or past the slices handed out so far, since
+    /// reading goes ahead; what was read ahead and never handed out is hashed again after a `rewind`.
     var hashedOffset: Int64 { get async }
 
     /// Moves the running hash to `offset`, reading from the nearest point at or below it that was kept (the start
     /// of the last `read`, or 0), and returns the SHA-256 of the bytes 0 ..< `offset`.
     ///
-    /// - Throws: `Failure` of kind `sourceGone` where the file is shorter by now, `unreadable`.
+    /// A `read` under way ends here: its slices throw from now on.
+    ///
+    /// - Throws: `Failure` of kind `sourceChanged` where the file is shorter by now, `sourceGone`, `unreadable`. The
+    ///   running hash then stands somewhere below `offset`.
     func rewind(to offset: Int64) async throws(Failure) -> PrefixDigest
 
-    /// The bytes from `hashedOffset` to `end`, in slices, each hashed as it is read, with one slice read ahead.
-    /// The sequence throws a `Failure`: `sourceGone` where the file ends before `end`, `unreadable`.
+    /// The bytes from `hashedOffset` to `end`, in slices, each hashed as it is read, with few slices read ahead.
+    /// The sequence throws a `Failure`: `sourceChanged` where the file ends before `end`, `sourceGone`, `unreadable`.
+    /// An `end` at or below `hashedOffset` makes an empty sequence. A `read` before this one ends here.
     func read(to end: Int64) async -> SourceSlices
 
-    /// The SHA-256 of 0 ..< `offset`, for an offset that the last `read` passed at a boundary of 256 KiB, or at its
-    /// end; `nil` for others.
+    /// The SHA-256 of 0 ..< `offset`, for an offset that the last `read` passed at a boundary of 256 KiB (multiples
+    /// of it, counted from the start of the file), or at its end; `nil` for others. Of a `read` longer than 16 GiB
+    /// the last 16 GiB are kept.
     func prefixDigest(at offset: Int64) async -> PrefixDigest?
 
     /// The digests of 0 ..< `hashedOffset`.

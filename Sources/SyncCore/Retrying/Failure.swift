@@ -26,6 +26,8 @@ public struct Failure: Error, Hashable, Codable, Sendable {
         case unreadable
         /// The source is not there any more.
         case sourceGone
+        /// The source is there and is not what it was: shorter than the part that was to be read.
+        case sourceChanged
         /// The state directory cannot be written.
         case stateUnavailable
     }
@@ -55,4 +57,16 @@ public struct Failure: Error, Hashable, Codable, Sendable {
 
 extension Failure: CustomStringConvertible {
     public var description: String { hint.map { "\(summary); \($0)" } ?? summary }
+}
+
+extension Failure.Kind {
+    /// Whether trying again later is the remedy, and not a person.
+    public var passesByItself: Bool {
+        switch self {
+        case .transient, .throttled, .ambiguous, .conflict, .stateUnavailable: true
+        case .sessionLost, .sessionRefused, .unauthorized, .forbidden, .rejected, .endpointMissing, .unreadable,
+            .sourceGone, .sourceChanged:
+            false
+        }
+    }
 }

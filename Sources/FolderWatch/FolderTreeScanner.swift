@@ -1,0 +1,24 @@
+import Glibc
+import SyncCore
+import SystemPackage
+
+/// Walks a folder on disk by descriptors. See `FolderScanner`.
+public struct FolderTreeScanner: FolderScanner {
+    public init() {}
+
+    public func scan(
+        _ folder: FilePath, recursive: Bool, batchSize: Int,
+        skipsDirectory: @escaping @Sendable (RelativePath) -> Bool,
+        handle: @Sendable ([SeenFile]) async throws -> Void
+    ) async throws -> ScanReport {
+        let walk = TreeWalk(
+            folder: folder, recursive: recursive, skipsDirectory: skipsDirectory)
+        while true {
+            try Task.checkCancellation()
+            let batch = await onOwnThread { walk.nextBatch(atMost: max(batchSize, 1)) }
+            if let failure = batch.failure { throw failure }
+            if !batch.files.isEmpty { try await handle(batch.files) }
+            if batch.isLast { return batch.report }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+import Glibc
+
+/// Runs `body`, which blocks, on a thread started for it, and returns what it returned.
+///
+/// Listing a directory can take as long as a disk or a network file system likes; Swift's few cooperative threads
+/// must not wait for it. Starting a thread costs some ten microseconds, so `body` should have more than that to do.
+/// Where no thread can be started it runs here.
+func onOwnThread<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
+    await withCheckedContinuation { continuation in
+        let work = Unmanaged.passRetained(ThreadWork { continuation.resume(returning: body()) })
+        var thread = pthread_t()
+        guard pthread_create(&thread, nil, runThreadWork, work.toOpaque()) == 0 else {
+            work.takeRetainedValue().run()
+            return
+        }
+        pthread_detach(thread)
+    }
+}
+
+private final class ThreadWork: Sendable {
+    let run: @Sendable () -> Void
+
+    init(_ run: @escaping @Sendable () -> Void) {
+        self.run = run
+    }
+}
+
+private func runThreadWork(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    guard let argument else { return nil }
+    Unmanaged<ThreadWork>.fromOpaque(argument).takeRetainedValue().run()
+    return nil
+}

@@ -1,0 +1,105 @@
+import CLinux
+import Glibc
+import SyncCore
+import SystemPackage
+
+/// Opens and observes files of mapped folders on this machine.
+///
+/// No path leaves its folder, however links and renames race with it (`man 2 openat2`: RESOLVE_BENEATH,
+/// RESOLVE_NO_SYMLINKS). What is no regular file is never opened: first only the place is looked at (O_PATH), so
+/// that a device or a FIFO does not notice. Sources are opened for reading only.
+public final class LocalSourceReader: SourceReader {
+    private let threads: WorkerThreads
+
+    /// - Parameter threadLimit: how many threads may block in the file system at once; they start when needed.
+    public init(threadLimit: Int = 16) {
+        threads = WorkerThreads(limit: threadLimit)
+    }
+
+    /// Has SIGIO ignored, process-wide; to be called once, when the program starts.
+    ///
+    /// A read lease that somebody breaks in the microsecond that it is held is announced by a signal (`man 2 fcntl`).
+    /// The probe asks for SIGURG, whose default is to be ignored; this covers a kernel that falls back to SIGIO,
+    /// whose default ends the program.
+    public static func ignoreLeaseSignals() {
+        signal(SIGIO, SIG_IGN)
+    }
+
+    public func look(at path: RelativePath, in folder: FilePath) async throws(Failure) -> FileLook? {
+        try await threads.run { () throws(Failure) in try Self.look(at: path, in: folder) }
+    }
+
+    public func open(_ path: RelativePath, in folder: FilePath) async throws(Failure) -> any OpenSource {
+        try await openSource(path, in: folder)
+    }
+
+    func openSource(_ path: RelativePath, in folder: FilePath) async throws(Failure) -> LocalOpenSource {
+        let file = try await threads.run { () throws(Failure) in try Self.openForReading(path, in: folder) }
+        return LocalOpenSource(file: file, path: path, folder: folder, threads: threads)
+    }
+
+    public func problem(with folder: FilePath) async -> Failure? {
+        do throws(Failure) {
+            try await threads.run { () throws(Failure) in
+                let descriptor = folder.withPlatformString { Glibc.open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+                guard descriptor >= 0 else { throw FileTrouble.failure(errno, folder: folder) }
+                _ = OpenFile(descriptor)
+            }
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    // MARK: On a worker thread
+
+    private static func openForReading(_ path: RelativePath, in folder: FilePath) throws(Failure) -> OpenFile {
+        let root = try OpenFile.folder(folder)
+        func trouble(_ error: Errno) -> Failure { FileTrouble.failure(error.rawValue, "open", path, in: folder) }
+        switch regularFile(path, beneath: root) {
+        case .success: break
+        case .failure(let error): throw trouble(error)
+        }
+        // The place may be taken by something else by now: O_NONBLOCK keeps a FIFO from holding us, and what comes
+        // is looked at once more.
+        switch root.beneath(path, flags: O_RDONLY | O_NONBLOCK | O_NOCTTY) {
+        case .failure(let error): throw trouble(error)
+        case .success(let file):
+            guard case .success(let status) = file.status(), status.isRegularFile else {
+                throw trouble(.noSuchFileOrDirectory)
+            }
+            return file
+        }
+    }
+
+    /// What stat says of the path, where it names a regular file; ENOENT where it names something else.
+    private static func regularFile(_ path: RelativePath, beneath root: OpenFile) -> Result<stat, Errno> {
+        root.beneath(path, flags: clinux_o_path())
+            .flatMap { $0.status() }
+            .flatMap { $0.isRegularFile ? .success($0) : .failure(.noSuchFileOrDirectory) }
+    }
+
+    private static func look(at path: RelativePath, in folder: FilePath) throws(Failure) -> FileLook? {
+        let root = try OpenFile.folder(folder)
+        func verdict(on error: Errno) throws(Failure) -> FileLook? {
+            let failure = FileTrouble.failure(error.rawValue, "open", path, in: folder)
+            if failure.kind == .sourceGone { return nil }
+            throw failure
+        }
+        let before: stat
+        switch regularFile(path, beneath: root) {
+        case .success(let status): before = status
+        case .failure(let error): return try verdict(on: error)
+        }
+        switch root.beneath(path, flags: O_RDONLY | O_NONBLOCK | O_NOCTTY) {
+        case .success(let file):
+            guard let look = WriterLease.look(at: file) else { return try verdict(on: .ioError) }
+            return look.isRegular ? look.look : nil
+        case .failure(.resourceTemporarilyUnavailable):
+            // Another program's lease is in the way, so that program may be writing.
+            return FileLook(observation: FileObservation(before), links: UInt64(before.st_nlink), writers: .somebody)
+        case .failure(let error):
+            return try verdict(on: error)
+        }
+    }
+}

@@ -1,0 +1,178 @@
+import AsyncHTTPClient
+import Glibc
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NIOSSL
+import SyncCore
+import Synchronization
+
+/// One HTTP client and what is never to happen with it: it follows no redirect (308 is an answer here), it never sends
+/// a request a second time (async-http-client has no such thing, and a failed connect is not tried again by its pool
+/// either), and no answer can make it hold more than the caller asked for.
+struct WebTransport: Sendable {
+    /// Without one byte moving.
+    let silence: Duration
+    let wholeAnswer: Duration
+    private let client: HTTPClient
+
+    /// - Parameters:
+    ///   - connections: to one host at once.
+    ///   - dropsUnsentBytes: whether closing a connection throws away what the kernel has not sent yet, so that a
+    ///     request that was given up cannot still arrive later.
+    init(
+        connections: Int, silence: Duration, patience: Patience, tls: TLSConfiguration, dropsUnsentBytes: Bool
+    ) {
+        self.silence = silence
+        wholeAnswer = patience.wholeAnswer
+        var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
+        configuration.redirectConfiguration = .disallow
+        configuration.httpVersion = .http1Only
+        configuration.decompression = .disabled
+        // The client's own time-outs do not cover a server that accepts and never reads: its write timer stands
+        // still while the connection takes nothing. The watchdog below covers all phases.
+        configuration.timeout = .init(connect: .nanoseconds(patience.connect.saturatingNanoseconds))
+        // Below 5 s, the shortest keep-alive that is common among servers: a connection that the server closes
+        // just as a registration sets out on it is a doubt of two minutes.
+        configuration.connectionPool.idleTimeout = .seconds(4)
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(connections, 1)
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.http1_1ConnectionDebugInitializer = { channel in
+            Self.setOptions(of: channel, dropsUnsentBytes: dropsUnsentBytes)
+        }
+        client = HTTPClient(
+            eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), configuration: configuration)
+    }
+
+    /// `man 7 tcp`, TCP_NOTSENT_LOWAT: the kernel asks for more before megabytes have piled up in it, so that a slow
+    /// connection is seen to move. `man 7 socket`, SO_LINGER with 0.
+    private static func setOptions(of channel: any Channel, dropsUnsentBytes: Bool) -> EventLoopFuture<Void> {
+        guard let options = channel as? any SocketOptionProvider else {
+            return channel.eventLoop.makeSucceededVoidFuture()
+        }
+        let lowWater = ChannelOptions.Types.SocketOption(
+            level: .tcp, name: NIOBSDSocket.Option(rawValue: CInt(TCP_NOTSENT_LOWAT)))
+        let abortive: EventLoopFuture<Void> =
+            dropsUnsentBytes
+            ? options.setSoLinger(linger(l_onoff: 1, l_linger: 0)) : channel.eventLoop.makeSucceededVoidFuture()
+        // An option that the kernel lacks costs speed of judgement, not correctness.
+        return abortive.and(channel.setOption(lowWater, value: BodyMeter.pieceSize)).map { _ in }
+            .flatMapError { _ in channel.eventLoop.makeSucceededVoidFuture() }
+    }
+
+    func shutdown() async {
+        // It can only fail by having been done before.
+        try? await client.shutdown()
+    }
+
+    /// Sends once, and reads the answer whole.
+    ///
+    /// - Throws: `SendTrouble.failure` with what the source threw, where that ended it.
+    func perform(_ request: WebRequest) async throws(SendTrouble) -> WebAnswer {
+        let host = request.address.origin.host
+        if Task.isCancelled { throw .transport(TransportTrouble(.nothingSent, "the request was interrupted")) }
+        let meter = BodyMeter(length: request.length)
+        let result = await withTaskGroup(of: Exchange.self) { group in
+            group.addTask { await self.exchange(request, meter) }
+            group.addTask { await self.watch(meter) }
+            var first = await group.next() ?? .watchEnded
+            if case .watchEnded = first { first = await group.next() ?? .watchEnded }
+            group.cancelAll()
+            guard case .stalled = first else { return first }
+            // An answer that came in the same moment counts; otherwise why it was cancelled is better known here.
+            if case .answered(let answer) = await group.next() { return .answered(answer) }
+            return .broken(TransportTrouble(.unclear, "\(host) went silent"))
+        }
+        await meter.close()
+        switch result {
+        case .answered(let answer):
+            if case .slices = request.body, (200...299).contains(answer.status), !meter.isComplete,
+                request.needsWholeBody
+            {
+                throw .transport(TransportTrouble(.unclear, "\(host) answered before it had the whole body"))
+            }
+            return answer
+        case .broken(let trouble):
+            if let failure = meter.sourceFailure { throw .failure(failure) }
+            throw .transport(trouble)
+        case .stalled, .watchEnded:
+            throw .transport(TransportTrouble(.unclear, "the request was interrupted"))
+        }
+    }
+
+    private enum Exchange: Sendable {
+        case answered(WebAnswer)
+        case broken(TransportTrouble)
+        case stalled
+        case watchEnded
+    }
+
+    private func exchange(_ request: WebRequest, _ meter: BodyMeter) async -> Exchange {
+        do {
+            let response = try await client.execute(request.clientRequest(meter), deadline: .distantFuture)
+            meter.noteProgress()
+            let end = ContinuousClock.now + wholeAnswer
+            var body: [UInt8] = []
+            var isCut = false
+            for try await part in response.body {
+                meter.noteProgress()
+                let room = request.bodyLimit - body.count
+                body += part.readableBytesView.prefix(room)
+                if part.readableBytes > room {
+                    isCut = true
+                    break
+                }
+                if ContinuousClock.now > end {
+                    return .broken(TransportTrouble(.unclear, "\(request.address.origin.host) never ends its answer"))
+                }
+            }
+            let fields = WebFields(response.headers.map { ($0.name, $0.value) })
+            return .answered(
+                WebAnswer(status: Int(response.status.code), fields: fields, body: body, isCut: isCut))
+        } catch {
+            return .broken(TransportTrouble(error, host: request.address.origin.host))
+        }
+    }
+
+    private func watch(_ meter: BodyMeter) async -> Exchange {
+        while !Task.isCancelled {
+            let left = meter.lastProgress + silence - .now
+            if left <= .zero { return .stalled }
+            do { try await Task.sleep(for: left) } catch { return .watchEnded }
+        }
+        return .watchEnded
+    }
+}
+
+/// A request without an answer.
+enum SendTrouble: Error, Hashable, Sendable {
+    case transport(TransportTrouble)
+    /// Classified where it arose, and before a byte was sent or by ending the request: a source that cannot be read,
+    /// a token that is none.
+    case failure(Failure)
+}
+
+extension WebRequest {
+    var length: Int64 {
+        switch body {
+        case .empty: 0
+        case .json(let bytes): Int64(bytes.count)
+        case .slices(_, let length): length
+        }
+    }
+
+    fileprivate func clientRequest(_ meter: BodyMeter) -> HTTPClientRequest {
+        var request = HTTPClientRequest(url: address.text)
+        request.method = method
+        for (name, value) in fields { request.headers.add(name: name, value: value) }
+        switch body {
+        case .empty: break
+        case .json(let bytes):
+            request.headers.add(name: "Content-Type", value: "application/json")
+            request.body = .bytes(ByteBuffer(bytes: bytes))
+        case .slices(let slices, let length):
+            request.body = .stream(MeteredBody(slices: slices, meter: meter), length: .known(length))
+        }
+        return request
+    }
+}

@@ -1,0 +1,189 @@
+extension Catalog {
+    func listUploads(_ call: APICall) throws(APIFailure) -> Answer {
+        let place = try place(call.tableReference())
+        let base = uri(place)
+        return try page(place.table.uploads, key: \.number, call: call, kind: "uploadList") {
+            resource($0, at: place, base: base, isFull: false)
+        }
+    }
+
+    private func namedUpload(_ call: APICall) throws(APIFailure) -> (Place, Upload) {
+        let place = try place(call.tableReference())
+        let name = call.item ?? ""
+        // An id as in a listed uri comes first; then the name, folded as in every reference.
+        if let number = ContentRange.digits(name), let upload = place.table.upload(number: number) {
+            return (place, upload)
+        }
+        guard let upload = place.table.upload(folded: NameFolding.fold(name)) else { throw .notFound(name) }
+        return (place, upload)
+    }
+
+    func showUpload(_ call: APICall) throws(APIFailure) -> Answer {
+        let (place, upload) = try namedUpload(call)
+        return .json(200, resource(upload, at: place, base: uri(place), isFull: true))
+            .noting("registration", .integer(upload.number))
+    }
+
+    func deleteUpload(_ call: APICall) throws(APIFailure) -> Answer {
+        let (place, upload) = try namedUpload(call)
+        try requireDraft(place.version, of: place.dataset)
+        place.table.remove(upload)
+        upload.isDeleted = true
+        place.version.isChanged = true
+        try persist { try save(upload, at: place) }
+        return Answer(status: 200).noting("registration", .integer(upload.number))
+    }
+
+    // MARK: Registering
+
+    func register(_ call: APICall) throws(APIFailure) -> Answer {
+        let place = try writablePlace(call)
+        guard !place.table.isFileIndex else { throw .invalid("\(place.table.name) is a file index table.") }
+        let request = try RegistrationRequest(call)
+        let source = try source(of: request, at: place, fault: call.fault)
+        let name = try freeName(request.name, in: place.table)
+        // Counted up before anything can fail, so that no number is used twice.
+        lastUploadNumber += 1
+        let upload = Upload(
+            number: lastUploadNumber, name: name, requestedName: request.name, object: source.object,
+            via: source.via, uploadID: source.id, created: WallClock.now(), fields: request.fields)
+        apply(call.fault, to: upload)
+        if source.via == Transfer.Kind.documented.rawValue, switches.resumableID == .noSize {
+            upload.reportedSize = nil
+            upload.reportedMD5 = nil
+        }
+        try persist {
+            try save(upload, at: place)
+            if let id = source.id { try transfers.noteRegistration(upload.number, of: id) }
+            if !place.version.isChanged {
+                place.version.isChanged = true
+                try saveCatalog()
+            }
+        }
+        place.table.add(upload)
+        startImport(upload, at: place)
+        return .json(created(), resource(upload, at: place, base: uri(place), isFull: true))
+            .noting("registration", .integer(upload.number)).noting("upload", .optional(source.id))
+            .noting("object", .string(source.object.id))
+    }
+
+    private struct Source {
+        var object: StoredObject
+        var id: String?
+        var via: String
+    }
+
+    private func source(
+        of request: RegistrationRequest, at place: Place, fault: SandboxFault.Action?
+    ) throws(APIFailure) -> Source {
+        switch request.content {
+        case .inline(let bytes):
+            var object: StoredObject?
+            try persist { object = try storeInline(bytes) }
+            guard let object else { throw APIFailure(500, "internal_error", "The bytes were not kept.") }
+            return Source(object: object, id: nil, via: "inline")
+        case .transfer(let id, let field):
+            if fault == .refuseID { throw .invalid("\(field) \(id) is not valid.") }
+            guard let transfer = transfers.transfer(id) else { throw .invalid("\(field) \(id) is not known.") }
+            // Documentation has resumableUploadId for temp uploads too; the reverse is said nowhere.
+            guard field == "resumableUploadId" || transfer.kind != .documented else {
+                throw .invalid("\(field) \(id) is not a temp upload.")
+            }
+            if transfer.kind == .documented, switches.resumableID == .refuse {
+                throw .invalid("\(field) \(id) is not supported.")
+            }
+            guard transfer.table == place.key else { throw .invalid("\(field) \(id) belongs to another table.") }
+            guard let object = transfer.object else { throw .invalid("The upload \(id) is not complete.") }
+            if switches.uploadIDReuse == .refuse, !transfer.registrations.isEmpty {
+                throw .invalid("\(field) \(id) was used already.")
+            }
+            return Source(object: object, id: id, via: transfer.kind.rawValue)
+        }
+    }
+
+    private func storeInline(_ bytes: ArraySlice<UInt8>) throws -> StoredObject {
+        var (id, writer) = transfers.makeObject("i")
+        try bytes.withUnsafeBytes { try writer.append($0) }
+        try writer.settle(at: Int64(bytes.count))
+        return StoredObject(id: id, size: Int64(bytes.count), md5: try writer.finish())
+    }
+
+    private func freeName(_ name: String, in table: Table) throws(APIFailure) -> String {
+        guard table.upload(folded: NameFolding.fold(name)) != nil else { return name }
+        switch switches.duplicateName {
+        case .second: return name
+        case .refuse:
+            throw APIFailure(
+                400, "already_exists", "An upload named \(name) already exists on this version of the table.")
+        case .rename:
+            let dot = name.lastIndex(of: ".") ?? name.endIndex
+            for number in 1... {
+                let candidate = "\(name[..<dot])_\(number)\(name[dot...])"
+                if table.upload(folded: NameFolding.fold(candidate)) == nil { return candidate }
+            }
+            return name
+        }
+    }
+
+    private func apply(_ fault: SandboxFault.Action?, to upload: Upload) {
+        switch fault {
+        case .wrongSize: upload.reportedSize = upload.object.size &+ 1
+        case .wrongMD5: upload.reportedMD5 = "00000000000000000000000000000000"
+        case .noSize:
+            upload.reportedSize = nil
+            upload.reportedMD5 = nil
+        case .importFailed, .importStuck: upload.tamper = fault
+        case .status, .portal, .reset, .resetAt, .loseReply, .late, .delay, .wait, .noRange, .overrideOK, .plainOK,
+            .finishEarly, .keep, .acknowledgeMore, .loseStored, .refuseID, nil:
+            break
+        }
+    }
+
+    // MARK: Importing
+
+    func startImport(_ upload: Upload, at place: Place) {
+        let (datasetID, index, tableID, number) = (
+            place.dataset.id, place.version.index, place.table.id, upload.number
+        )
+        jobs.add { await self.runImport(number, datasetID: datasetID, version: index, tableID: tableID) }
+    }
+
+    /// After a restart: the imports that were under way go on.
+    func resumeImports() {
+        for dataset in datasets {
+            for version in dataset.versions {
+                for table in version.tables {
+                    for upload in table.uploads where upload.status == .queued || upload.status == .running {
+                        startImport(upload, at: Place(dataset: dataset, version: version, table: table))
+                    }
+                }
+            }
+        }
+    }
+
+    private func runImport(_ number: Int64, datasetID: String, version index: Int, tableID: String) async {
+        guard let dataset = datasets.first(where: { $0.id == datasetID }),
+            let version = dataset.versions.first(where: { $0.index == index }),
+            let table = version.tables.first(where: { $0.id == tableID }),
+            let upload = table.upload(number: number)
+        else { return }
+        do {
+            try await Task.sleep(for: .milliseconds(importDelays.queued))
+            upload.status = .running
+            try await Task.sleep(for: .milliseconds(importDelays.running))
+        } catch {
+            return  // The sandbox stops; the next start takes the import up again.
+        }
+        guard !upload.isDeleted else { return }
+        if upload.tamper == .importStuck { return }
+        if case .importFailed(let message) = upload.tamper {
+            upload.status = .failed
+            upload.errorMessage = message
+        } else {
+            upload.status = .completed
+        }
+        upload.completed = WallClock.now()
+        // Should the disk be full, memory still tells the truth to whoever asks over HTTP.
+        try? save(upload, at: Place(dataset: dataset, version: version, table: table))
+    }
+}

@@ -1,0 +1,81 @@
+import Synchronization
+
+/// What both servers share.
+final class SandboxCore: Sendable {
+    let configuration: SandboxConfiguration
+    let directory: SandboxDirectory
+    let transfers: TransferStore
+    let catalog: Catalog
+    let log: RequestLog
+    let faults: FaultPlan
+    let jobs = JobQueue()
+    let rate: RateLimit
+    private struct Live {
+        var switches: SandboxSwitches
+        var origins: SandboxOrigins?
+    }
+    // A mutex, since requests read what start-up and tests set.
+    private let live: Mutex<Live>
+
+    init(configuration: SandboxConfiguration, path: String) throws {
+        self.configuration = configuration
+        directory = try SandboxDirectory(path: path, keepsBytes: !configuration.sink)
+        transfers = try TransferStore(directory: directory)
+        catalog = try Catalog(configuration: configuration, directory: directory, transfers: transfers, jobs: jobs)
+        log = try RequestLog(path: directory.log)
+        faults = FaultPlan(configuration.faults)
+        rate = RateLimit(perMinute: configuration.requestsPerMinute)
+        live = Mutex(Live(switches: configuration.switches))
+    }
+
+    var switches: SandboxSwitches { live.withLock { $0.switches } }
+
+    /// Nil until both servers listen.
+    var origins: SandboxOrigins? { live.withLock { $0.origins } }
+
+    func setSwitches(_ switches: SandboxSwitches) async {
+        live.withLock { $0.switches = switches }
+        await catalog.setSwitches(switches)
+    }
+
+    func setPorts(api: Int, storage: Int) async throws -> SandboxOrigins {
+        let apiOrigin = "http://127.0.0.1:\(api)"
+        let storageOrigin = "http://127.0.0.1:\(storage)"
+        try await catalog.setOrigins(api: apiOrigin, storage: storageOrigin)
+        let origins = SandboxOrigins(api: apiOrigin + "/api/v1", storage: storageOrigin)
+        live.withLock { $0.origins = origins }
+        return origins
+    }
+}
+
+/// A window of 60 seconds in which so many API requests are answered, then 429.
+final class RateLimit: Sendable {
+    struct Verdict: Sendable {
+        var limit: Int
+        var remaining: Int
+        /// Seconds until the window ends, where the request is refused.
+        var retryAfter: Int?
+    }
+
+    private let perMinute: Int?
+    // A mutex, since every request counts.
+    private let window: Mutex<(start: Int64, count: Int)>
+
+    init(perMinute: Int?) {
+        self.perMinute = perMinute
+        window = Mutex((0, 0))
+    }
+
+    func take(now: Int64) -> Verdict {
+        guard let perMinute else { return Verdict(limit: 1_000_000, remaining: 1_000_000) }
+        return window.withLock { window in
+            if now - window.start >= 60_000 || now < window.start { window = (now, 0) }
+            guard window.count < perMinute else {
+                let left = (60_000 - (now - window.start) + 999) / 1000
+                return Verdict(limit: perMinute, remaining: 0, retryAfter: Int(max(1, left)))
+            }
+            window.count += 1
+            return Verdict(limit: perMinute, remaining: perMinute - window.count)
+        }
+    }
+}

@@ -1,0 +1,113 @@
+import ArgumentParser
+import RedivisSandbox
+
+struct SandboxCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sandbox",
+        abstract: "A local stand-in for Redivis and its storage host, on 127.0.0.1.",
+        discussion: """
+            Its token is `sandbox`; any well-formed table exists, with an open draft, unless --strict-tables is given. \
+            It keeps bytes, registrations and a log of requests under --directory (docs/sandbox.md). Ends with \
+            Ctrl-C.
+            """)
+
+    @Option(help: "The API's port; 0 lets the system choose.")
+    var port = 8383
+
+    @Option(help: "The storage host's port; 0 lets the system choose.")
+    var storagePort = 0
+
+    @Option(help: "Where to keep what arrives; without it a temporary directory, removed at the end.")
+    var directory: String?
+
+    @Flag(help: "Only datasets and tables that were created exist.")
+    var strictTables = false
+
+    @Option(help: "A dataset that is there from the start: OWNER.NAME[=draft|released|released+draft].")
+    var dataset: [String] = []
+
+    @Flag(help: "Count the bytes and discard them.")
+    var sink = false
+
+    @Option(help: "A fault at the n-th request of a kind, such as post-uploads:1:lose-reply; may be repeated.")
+    var fault: [String] = []
+
+    @Option(name: .customLong("switch"), help: "Another reading of an unknown, such as duplicate-name=refuse; may be repeated.")
+    var switches: [String] = []
+
+    @Flag(help: "Print one line of JSON with both origins.")
+    var json = false
+
+    func validate() throws {
+        for (name, value) in [("port", port), ("storage-port", storagePort)] where !(0...65535).contains(value) {
+            throw ValidationError("--\(name) \(value): write a port from 0 to 65535")
+        }
+        _ = try parsedConfiguration()
+    }
+
+    func run() async throws {
+        let sandbox: Sandbox
+        do {
+            sandbox = try Sandbox(try parsedConfiguration())
+        } catch let error as SandboxStartError {
+            throw CommandFailure(.stateUnusable, error.description)
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                do {
+                    try await sandbox.run { origins in
+                        announce(origins, directory: sandbox.directoryPath)
+                    }
+                } catch let error as SandboxStartError {
+                    throw CommandFailure(.outOfReach, error.description)
+                }
+            }
+            group.addTask { await SignalWatch.wait() }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func parsedConfiguration() throws -> SandboxConfiguration {
+        var configuration = SandboxConfiguration()
+        configuration.port = port
+        configuration.storagePort = storagePort
+        configuration.directory = directory
+        configuration.strictTables = strictTables
+        configuration.datasets = dataset
+        configuration.sink = sink
+        do {
+            for text in switches { try configuration.switches.apply(text) }
+            configuration.faults = try fault.map { try SandboxFault($0) }
+        } catch {
+            throw ValidationError("\(error)")
+        }
+        return configuration
+    }
+
+    private func announce(_ origins: SandboxOrigins, directory: String) {
+        if json {
+            StandardOutput.line(
+                JSONText.line(["api": origins.api, "storage": origins.storage, "directory": directory]))
+            return
+        }
+        StandardOutput.write(
+            """
+            A stand-in for Redivis is listening.
+              API      \(origins.api)   (token: sandbox)
+              storage  \(origins.storage)
+              files    \(directory)
+
+            A mapping file to paste:
+
+            api: \(origins.api)
+            mappings:
+              weather:
+                folder: /data/weather
+                table: demo_org.weather_stations.readings
+
+            and its token:  export REDIVIS_API_TOKEN=sandbox
+
+            """)
+    }
+}

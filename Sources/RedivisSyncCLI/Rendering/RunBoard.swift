@@ -1,0 +1,89 @@
+import Logging
+import Synchronization
+import SyncCore
+import SyncEngine
+
+/// What a run has done so far: fed by the engine's reports, read by the progress display and the closing summary.
+final class RunBoard: Sendable {
+    struct Transfer: Sendable {
+        let path: RelativePath
+        var offset: Int64
+        let total: Int64
+    }
+
+    struct Counts: Sendable {
+        var delivered = 0
+        var adopted = 0
+        var bytes: Int64 = 0
+        var transfers: [DeliveryID: Transfer] = [:]
+        var folderProblems: [MappingID: Failure] = [:]
+        var tableProblems: [TableReference: Failure] = [:]
+        var unreadableEntries = 0
+    }
+
+    private let counts = Mutex(Counts())
+    private let logger: Logger
+
+    init(logger: Logger) {
+        self.logger = logger
+    }
+
+    var snapshot: Counts { counts.withLock { $0 } }
+
+    func observe(_ report: EngineReport) {
+        switch report {
+        case .scanned(let mapping, let scan):
+            counts.withLock { $0.unreadableEntries += scan.problemCount }
+            for problem in scan.problems {
+                logger.warning(
+                    "an entry could not be read",
+                    metadata: ["mapping": "\(mapping)", "path": "\(problem.path)", "reason": "\(problem.reason)"])
+            }
+            logger.debug("scanned", metadata: ["mapping": "\(mapping)", "files": "\(scan.files)"])
+        case .folderProblem(let mapping, let failure):
+            counts.withLock { $0.folderProblems[mapping] = failure }
+            logger.warning("folder cannot be scanned", metadata: ["mapping": "\(mapping)", "reason": "\(failure)"])
+        case .tableReady(let table, let remote):
+            counts.withLock { $0.tableProblems[table] = nil }
+            logger.debug("table is ready", metadata: ["table": "\(remote.key)"])
+        case .tableProblem(let table, let failure):
+            counts.withLock { $0.tableProblems[table] = failure }
+            logger.warning("table cannot be used now", metadata: ["table": "\(table)", "reason": "\(failure)"])
+        case .sourceProblem(let mapping, let path, let failure):
+            logger.warning(
+                "file cannot be looked at",
+                metadata: ["mapping": "\(mapping)", "path": "\(path)", "reason": "\(failure)"])
+        case .sending(let id, let path, let offset, let total):
+            counts.withLock { $0.transfers[id] = Transfer(path: path, offset: offset, total: total) }
+        case .moved(let delivery, let note):
+            moved(delivery, note)
+        case .queueProblem(let failure):
+            logger.error("the queue cannot be used", metadata: ["reason": "\(failure)"])
+        }
+    }
+
+    private func moved(_ delivery: Delivery, _ note: String) {
+        let metadata: Logger.Metadata = [
+            "mapping": "\(delivery.mapping)", "path": "\(delivery.path)", "delivery": "\(delivery.id)",
+        ]
+        counts.withLock { counts in
+            if delivery.state.publicState != .uploading { counts.transfers[delivery.id] = nil }
+            guard case .delivered(let receipt) = delivery.state else { return }
+            if receipt.isAdopted {
+                counts.adopted += 1
+            } else {
+                counts.delivered += 1
+                counts.bytes += receipt.content.size
+            }
+        }
+        let extra = metadata.merging(["note": "\(note)"]) { $1 }
+        switch delivery.state {
+        case .delivered: logger.info("delivered", metadata: metadata)
+        case .held: logger.warning("held", metadata: extra)
+        case .parked: logger.warning("parked", metadata: extra)
+        case .waiting(_, let delay) where delivery.tally.failures > 0:
+            logger.info("waiting", metadata: metadata.merging(["reason": "\(delay.reason)"]) { $1 })
+        case .waiting, .abandoned, .working: logger.debug("moved", metadata: extra)
+        }
+    }
+}

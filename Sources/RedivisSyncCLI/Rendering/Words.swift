@@ -1,0 +1,63 @@
+import FoundationEssentials
+import SyncCore
+
+/// Quantities as people read them.
+enum Words {
+    /// `3.2 GiB`, `17 B`
+    static func bytes(_ count: Int64) -> String {
+        let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
+        var value = Double(max(count, 0))
+        var unit = 0
+        while value >= 1024, unit < units.count - 1 {
+            value /= 1024
+            unit += 1
+        }
+        return unit == 0 ? "\(count) B" : "\(oneDecimal(value)) \(units[unit])"
+    }
+
+    /// `1 file`, `3,000 files`
+    static func count(_ number: Int, _ singular: String, _ plural: String? = nil) -> String {
+        "\(grouped(number)) \(number == 1 ? singular : plural ?? singular + "s")"
+    }
+
+    static func grouped(_ number: Int) -> String {
+        var text = ""
+        for (index, digit) in String(number.magnitude).reversed().enumerated() {
+            if index > 0, index.isMultiple(of: 3) { text.append(",") }
+            text.append(digit)
+        }
+        return (number < 0 ? "-" : "") + String(text.reversed())
+    }
+
+    /// `2 h 5 min`, `31 s`
+    static func duration(_ duration: Duration) -> String {
+        let seconds = max(duration.components.seconds, 0)
+        switch seconds {
+        case ..<60: return "\(seconds) s"
+        case ..<3600: return "\(seconds / 60) min \(seconds % 60) s"
+        case ..<86_400: return "\(seconds / 3600) h \(seconds / 60 % 60) min"
+        default: return "\(seconds / 86_400) d \(seconds / 3600 % 24) h"
+        }
+    }
+
+    /// `2026-03-01 09:30:12Z`
+    static func time(_ timestamp: Timestamp) -> String {
+        Date(timestamp).formatted(.iso8601.dateTimeSeparator(.space))
+    }
+
+    /// `2026-03-01T09:30:12.345Z`, for JSON
+    static func isoTime(_ timestamp: Timestamp) -> String {
+        Date(timestamp).formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+    }
+
+    static func oneDecimal(_ value: Double) -> String {
+        let tenths = Int((value * 10).rounded())
+        return "\(tenths / 10).\(tenths % 10)"
+    }
+}
+
+extension Date {
+    init(_ timestamp: Timestamp) {
+        self.init(timeIntervalSince1970: Double(timestamp.milliseconds) / 1000)
+    }
+}

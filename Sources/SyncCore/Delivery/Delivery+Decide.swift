@@ -1,0 +1,174 @@
+extension Delivery {
+    /// The one decision of this program: what a fact makes of a delivery, and what is to be done next.
+    ///
+    /// Total: every fact has an answer in every state, whatever order they come in and whatever a stored row says;
+    /// a fact that does not belong to the state changes nothing but the journal. The caller saves the decision
+    /// before it carries out the effect.
+    public func decide(on event: DeliveryEvent, in context: DecisionContext) -> Decision {
+        switch state {
+        case .working(let stage):
+            return decideLive(stage, on: event, in: context)
+        case .waiting(let stage, let delay):
+            // An instant of another run has no meaning any more: the wait is over.
+            let isDue = context.now.monotonic.reached(delay.until) ?? true
+            return event == .resumed && !isDue ? unexpected(event) : decideLive(stage, on: event, in: context)
+        case .held:
+            return decideHeld(on: event)
+        case .parked:
+            return decideParked(on: event)
+        case .abandoned(let reason):
+            return decideAbandoned(reason, on: event)
+        case .delivered:
+            return unexpected(event)
+        }
+    }
+
+    private func decideLive(_ stage: Stage, on event: DeliveryEvent, in context: DecisionContext) -> Decision {
+        switch event {
+        case .byHand(.forgotten):
+            return stage.mayBeRegistered
+                ? unchanged("cannot be forgotten: its registration has begun and is followed to its end")
+                : moved(to: .abandoned(.forgotten), "forgotten by hand")
+        case .byHand(.retryRequested), .byHand(.resolved):
+            return unexpected(event)
+        case .sourceChanged:
+            return stage.readsSource ? abandonedForChange() : unexpected(event)
+        case .sourceGone:
+            return stage.readsSource ? abandonedForLoss() : unexpected(event)
+        case .effectFailed(let failure):
+            return decideFailure(failure, at: stage, in: context)
+        case .resumed, .examined, .sessionOpened, .chunkAnswered, .statusAnswered, .concluded, .registrationFound,
+            .registrationAbsent, .postingGated, .registered, .importReported, .importVanished, .registrationWithdrawn:
+            return decideStage(stage, on: event, in: context)
+        }
+    }
+
+    private func decideStage(_ stage: Stage, on event: DeliveryEvent, in context: DecisionContext) -> Decision {
+        switch stage {
+        case .pending(let admission):
+            return decidePending(admission, on: event, in: context)
+        case .opening:
+            return decideOpening(on: event, in: context)
+        case .transferring(let session, let progress):
+            return decideTransferring(session, progress, on: event, in: context)
+        case .probing(let session, let progress):
+            return decideProbing(session, progress, on: event, in: context)
+        case .concluding(let session, let progress):
+            return decideConcluding(session, progress, on: event, in: context)
+        case .lookingUp(let object, let lookUp):
+            return decideLookingUp(object, lookUp, on: event, in: context)
+        case .posting(let object, let attempt):
+            return decidePosting(object, attempt, on: event, in: context)
+        case .importing(let registration):
+            return decideImporting(registration, on: event, in: context)
+        case .withdrawing(let registration, let why):
+            return decideWithdrawing(registration, why, on: event, in: context)
+        }
+    }
+
+    // MARK: At rest: only a person moves these
+
+    private func decideHeld(on event: DeliveryEvent) -> Decision {
+        guard case .byHand(let hand) = event else { return unexpected(event) }
+        switch hand {
+        case .resolved(.add): return restarted("to be added: decided by hand")
+        case .resolved(.ignore), .forgotten: return moved(to: .abandoned(.forgotten), "ignored by hand")
+        case .retryRequested: return unexpected(event)
+        }
+    }
+
+    private func decideParked(on event: DeliveryEvent) -> Decision {
+        switch event {
+        case .byHand(.retryRequested):
+            return restarted("queued again by hand")
+        case .byHand(.forgotten):
+            return moved(to: .abandoned(.forgotten), "forgotten by hand")
+        case .sourceChanged:
+            return abandonedForChange()
+        case .byHand(.resolved), .resumed, .examined, .sessionOpened, .chunkAnswered, .statusAnswered, .concluded,
+            .registrationFound, .registrationAbsent, .postingGated, .registered, .importReported, .importVanished,
+            .registrationWithdrawn, .effectFailed, .sourceGone:
+            return unexpected(event)
+        }
+    }
+
+    private func decideAbandoned(_ reason: AbandonReason, on event: DeliveryEvent) -> Decision {
+        switch reason {
+        case .forgotten:
+            return event == .byHand(.retryRequested) ? restarted("remembered again by hand") : unexpected(event)
+        case .gone, .superseded, .ignored:
+            return unexpected(event)
+        }
+    }
+
+    // MARK: Before and at the opening of a session
+
+    private func decidePending(
+        _ admission: Admission, on event: DeliveryEvent, in context: DecisionContext
+    ) -> Decision {
+        if event == .resumed {
+            switch admission {
+            case .fresh, .examined:
+                return opening("opening a session")
+            case .examine, .existing:
+                return moved(
+                    to: .working(.pending(admission)), "reading the file to know its content",
+                    effect: .examine(admission))
+            }
+        }
+        guard case .examined(let content, let standing) = event else { return unexpected(event) }
+        return decideStanding(standing, content, admission, in: context)
+    }
+
+    private func decideStanding(
+        _ standing: Standing, _ content: Content, _ admission: Admission, in context: DecisionContext
+    ) -> Decision {
+        let known = knowing(content, in: context)
+        switch standing {
+        case .alone:
+            return known.opening("its content is new to the table; opening a session")
+        case .joined(let other):
+            // The queue has already given this path to the other delivery and ended this row.
+            return unchanged("the same content as delivery \(other)")
+        case .behind(let older):
+            return moved(
+                to: waiting(.pending(admission), for: .seconds(2), "an older content is being registered", in: context),
+                "waits until delivery \(older), an older content of this path, has ended")
+        case .successor(let older):
+            switch context.policy.onChange {
+            case .hold:
+                return known.moved(to: .held(.changed), "held: delivery \(older) of this path has another content")
+            case .ignore:
+                return known.moved(
+                    to: .abandoned(.ignored("on_change: ignore")),
+                    "ignored: delivery \(older) of this path has another content")
+            }
+        case .adopts(let upload):
+            return known.followingImport(
+                Registration(
+                    uri: upload.uri, name: upload.name, newestReleased: nil, registeredAt: context.now.wall,
+                    isAdopted: true),
+                "adopted: the table already has it as \(RelativePath.printable(Array(upload.name.utf8)))")
+        case .strange(let reason):
+            return known.moved(to: .held(reason), "held: it was there before, and a person chooses")
+        }
+    }
+
+    private func decideOpening(on event: DeliveryEvent, in context: DecisionContext) -> Decision {
+        if event == .resumed { return opening("opening a session") }
+        guard case .sessionOpened(let session) = event else { return unexpected(event) }
+        var opened = self
+        opened.tally.sessionsOpened += 1
+        return opened.sendingNext(in: session, .none, "session opened", in: context)
+    }
+}
+
+extension Stage {
+    /// Whether the source is still needed: until the server has every byte and they are settled.
+    var readsSource: Bool {
+        switch self {
+        case .pending, .opening, .transferring, .probing, .concluding: true
+        case .lookingUp, .posting, .importing, .withdrawing: false
+        }
+    }
+}

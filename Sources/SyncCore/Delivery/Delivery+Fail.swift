@@ -1,0 +1,132 @@
+// What a failure makes of each stage. Kinds are sorted by remedy, so most stages answer most kinds alike: wait and
+// go on. What differs is what "go on" means, and that is `Stage.afterTrouble`.
+
+extension Delivery {
+    func decideFailure(_ failure: Failure, at stage: Stage, in context: DecisionContext) -> Decision {
+        switch failure.kind {
+        case .transient, .throttled, .unauthorized, .forbidden, .stateUnavailable:
+            return retrying(stage.afterTrouble, failure, in: context)
+        case .ambiguous:
+            guard case .posting(let object, let attempt) = stage else {
+                return retrying(stage.afterTrouble, failure, in: context)
+            }
+            return inDoubt(object, attempt, failure.summary, in: context)
+        case .sessionLost:
+            return stage.usesSession
+                ? replacingSession(failure.summary, in: context) : retrying(stage.afterTrouble, failure, in: context)
+        case .sessionRefused:
+            return stage.usesSession
+                ? afterRefusedSession(failure, in: context) : retrying(stage.afterTrouble, failure, in: context)
+        case .rejected:
+            return decideRejection(failure, at: stage, in: context)
+        case .conflict:
+            return decideConflict(failure, at: stage, in: context)
+        case .endpointMissing:
+            return decideMissingEndpoint(failure, at: stage, in: context)
+        case .unreadable:
+            return stage.readsSource
+                ? moved(to: .parked(.unreadable(failure.summary)), "parked: \(failure.summary)")
+                : retrying(stage.afterTrouble, failure, in: context)
+        case .sourceGone:
+            return stage.readsSource ? abandonedForLoss() : retrying(stage.afterTrouble, failure, in: context)
+        case .sourceChanged:
+            return stage.readsSource ? abandonedForChange() : retrying(stage.afterTrouble, failure, in: context)
+        }
+    }
+
+    private func retrying(_ stage: Stage, _ failure: Failure, in context: DecisionContext) -> Decision {
+        var next = self
+        next.tally.failures += 1
+        let asked = failure.retryAfter ?? failure.kind.patience
+        let delay = context.policy.retry.delay(
+            afterFailures: next.tally.failures, jitter: context.jitter, retryAfter: asked)
+        return next.moved(
+            to: next.waiting(stage, for: delay, failure.description, in: context), failure.summary)
+    }
+
+    /// Rule 6: another session once, then a person is asked.
+    private func afterRefusedSession(_ failure: Failure, in context: DecisionContext) -> Decision {
+        var next = self
+        next.tally.sessionsRefused += 1
+        return next.tally.sessionsRefused > 1
+            ? next.moved(to: .parked(.sessionRefused(failure.summary)), "parked: \(failure.summary)")
+            : next.opening("\(failure.summary); another session is opened")
+    }
+
+    private func decideRejection(_ failure: Failure, at stage: Stage, in context: DecisionContext) -> Decision {
+        switch stage {
+        case .pending, .opening, .concluding:
+            return moved(to: .parked(.rejected(failure.summary)), "parked: \(failure.summary)")
+        case .transferring(let session, let progress), .probing(let session, let progress):
+            // Rule 8: ask once to resynchronise; if it persists, the session is as good as dead.
+            guard tally.resynchronisations == 0, session.transport == .resumable else {
+                return tally.sessionsLost >= 2
+                    ? moved(to: .parked(.rejected(failure.summary)), "parked: \(failure.summary)")
+                    : replacingSession(failure.summary, in: context)
+            }
+            var next = self
+            next.tally.resynchronisations += 1
+            return next.backingOff(session, progress, failure.summary, in: context)
+        case .posting(let object, _):
+            return afterRefusedUploadID(of: object.session.endpoint, failure.summary, fact: false, in: context)
+        case .withdrawing:
+            return moved(to: .parked(.withdrawalRefused(failure.summary)), "parked: \(failure.summary)")
+        case .lookingUp, .importing:
+            // A question that is refused decides nothing: it is asked again.
+            return retrying(stage, failure, in: context)
+        }
+    }
+
+    private func decideConflict(_ failure: Failure, at stage: Stage, in context: DecisionContext) -> Decision {
+        guard case .posting(let object, let attempt) = stage else {
+            return retrying(stage.afterTrouble, failure, in: context)
+        }
+        // The name is taken, so something of that name is there: the server is asked as after a lost answer.
+        return attempt.number > 1
+            ? moved(to: .parked(.nameTaken(failure.summary)), "parked: \(failure.summary)")
+            : inDoubt(object, attempt, failure.summary, in: context)
+    }
+
+    private func decideMissingEndpoint(_ failure: Failure, at stage: Stage, in context: DecisionContext) -> Decision {
+        guard case .opening = stage, context.policy.endpoint == .auto, !tally.triedOtherEndpoint else {
+            return moved(to: .parked(.rejected(failure.summary)), "parked: \(failure.summary)")
+        }
+        var next = self
+        next.tally.triedOtherEndpoint = true
+        var decision = next.opening("\(failure.summary); using the other endpoint")
+        decision.endpointFact = .documentedRefused
+        return decision
+    }
+}
+
+extension Stage {
+    /// Where to go on after trouble that decided nothing. After a doubt about bytes the server is asked first; a post
+    /// of which nothing left starts again with its look-up.
+    var afterTrouble: Stage {
+        switch self {
+        case .transferring(let session, let progress): .probing(session, progress)
+        case .posting(let object, _): .lookingUp(object, .beforePost)
+        case .pending, .opening, .probing, .concluding, .lookingUp, .importing, .withdrawing: self
+        }
+    }
+
+    var usesSession: Bool {
+        switch self {
+        case .transferring, .probing, .concluding: true
+        case .pending, .opening, .lookingUp, .posting, .importing, .withdrawing: false
+        }
+    }
+}
+
+extension Failure.Kind {
+    /// How long to leave a refusal alone that only a person can lift.
+    var patience: Duration? {
+        switch self {
+        case .unauthorized: .seconds(60)
+        case .forbidden: .seconds(300)
+        case .transient, .throttled, .sessionLost, .sessionRefused, .rejected, .conflict, .ambiguous, .endpointMissing,
+            .unreadable, .sourceGone, .sourceChanged, .stateUnavailable:
+            nil
+        }
+    }
+}

@@ -1,0 +1,254 @@
+// Registering: a look-up comes before every post, and after a lost answer nothing is posted before the server was
+// asked for as long as the request may still be carried out.
+
+extension Delivery {
+    func decideLookingUp(
+        _ object: TransferredObject, _ lookUp: LookUp, on event: DeliveryEvent, in context: DecisionContext
+    ) -> Decision {
+        if event == .resumed { return lookingUp(object, inThisRun(lookUp, context), "looking through the table") }
+        if case .registrationFound(let upload, let newestReleased) = event {
+            return adopting(upload, of: object, newestReleased, wasPosted: lookUp != .beforePost, in: context)
+        }
+        if case .postingGated(let until) = event {
+            let delay = until.since(context.now.monotonic) ?? .seconds(1)
+            let why = "an earlier run may have posted it: waiting out registration_doubt"
+            return moved(
+                to: waiting(.lookingUp(object, lookUp), for: max(delay, .milliseconds(100)), why, in: context), why)
+        }
+        guard case .registrationAbsent(let report) = event else { return unexpected(event) }
+        switch lookUp {
+        case .beforePost:
+            return posting(object, number: 1, report, in: context)
+        case .inDoubt(let attempt, let connectionEnded):
+            let windowEnds = connectionEnded.advanced(by: context.policy.registrationDoubt)
+            if report.begun.reached(windowEnds) == true {
+                return posting(object, number: attempt.number + 1, report, in: context)
+            }
+            let left = windowEnds.since(context.now.monotonic) ?? context.policy.registrationDoubt
+            let pause = min(max(left, .milliseconds(50)), Self.doubtLookUpInterval)
+            let why = "the answer to its registration was lost: asking until it must have been carried out or dropped"
+            return moved(
+                to: waiting(
+                    .lookingUp(object, inThisRun(lookUp, context)), for: pause, why, in: context), why)
+        }
+    }
+
+    func decidePosting(
+        _ object: TransferredObject, _ attempt: PostAttempt, on event: DeliveryEvent, in context: DecisionContext
+    ) -> Decision {
+        if event == .resumed {
+            return inDoubt(object, attempt, "the program ended while it was registered", in: context)
+        }
+        guard case .registered(let upload) = event else { return unexpected(event) }
+        let registration = registration(of: upload, object, attempt.newestReleased, wasPosted: true, in: context)
+        guard let uploadName, UploadName.isSame(upload.name, uploadName) else {
+            return withdrawing(registration, .renamed(upload.name))
+        }
+        var next = self
+        next.tally.failures = 0
+        return next.followingImport(registration, "registered")
+    }
+
+    func decideImporting(
+        _ registration: Registration, on event: DeliveryEvent, in context: DecisionContext
+    ) -> Decision {
+        if event == .resumed { return followingImport(registration, "following its import") }
+        if event == .importVanished {
+            return moved(to: .parked(.removedFromTable), "parked: somebody removed it from the table")
+        }
+        guard case .importReported(let upload) = event else { return unexpected(event) }
+        let registration = registration.listed(as: upload)
+        switch upload.status {
+        case .inProgress:
+            return unchanged("import in progress")
+        case .failed(let words):
+            return withdrawing(registration, .importFailed(words))
+        case .completed:
+            return verified(upload, registration, in: context)
+        }
+    }
+
+    func decideWithdrawing(
+        _ registration: Registration, _ why: Withdrawal, on event: DeliveryEvent, in context: DecisionContext
+    ) -> Decision {
+        if event == .resumed { return withdrawing(registration, why) }
+        guard event == .registrationWithdrawn else { return unexpected(event) }
+        switch why {
+        case .importFailed(let words):
+            return moved(to: .parked(.importFailed(words)), "parked: the import failed")
+        case .contentDiffers(let words):
+            return resending(words, in: context)
+        case .sizeNeverTold:
+            return afterRefusedUploadID(
+                of: registration.endpoint, "Redivis never told its size", fact: true, in: context)
+        case .renamed(let name):
+            var next = self
+            next.tally.resends += 1
+            return next.tally.resends > 1
+                ? next.moved(to: .parked(.nameTaken(name)), "parked: its name is taken")
+                : next.opening("its name was taken; it is looked up and sent once more")
+        }
+    }
+
+    // MARK: Moves
+
+    /// How long between two look-ups of one doubt.
+    static let doubtLookUpInterval: Duration = .seconds(5)
+
+    func lookingUp(_ object: TransferredObject, _ lookUp: LookUp, _ note: String) -> Decision {
+        moved(
+            to: .working(.lookingUp(object, lookUp)), note,
+            effect: .lookUp(name: uploadName ?? "", lookUp))
+    }
+
+    func inDoubt(
+        _ object: TransferredObject, _ attempt: PostAttempt, _ why: String, in context: DecisionContext
+    ) -> Decision {
+        lookingUp(object, .inDoubt(attempt, connectionEnded: context.now.monotonic), "\(why): looking for it")
+    }
+
+    /// Takes another way for an upload id that came to nothing, where the mapping leaves the choice to us; else parks.
+    func afterRefusedUploadID(
+        of endpoint: Endpoint?, _ words: String, fact: Bool, in context: DecisionContext
+    ) -> Decision {
+        guard context.policy.endpoint == .auto, endpoint == .resumableUpload, !tally.triedOtherEndpoint,
+            context.policy.endpointFact != .documentedWorks
+        else {
+            return moved(to: .parked(.rejected(words)), "parked: \(words)")
+        }
+        var next = self
+        next.tally.triedOtherEndpoint = true
+        var decision = next.opening("\(words); it is sent by the other endpoint")
+        decision.endpointFact = fact ? .documentedRefused : nil
+        return decision
+    }
+
+    /// A doubt that was opened in another run is opened anew: what the machine did in between cannot be timed.
+    private func inThisRun(_ lookUp: LookUp, _ context: DecisionContext) -> LookUp {
+        switch lookUp {
+        case .beforePost: .beforePost
+        case .inDoubt(let attempt, let ended):
+            .inDoubt(
+                attempt,
+                connectionEnded: ended.run == context.now.monotonic.run ? ended : context.now.monotonic)
+        }
+    }
+
+    private func posting(
+        _ object: TransferredObject, number: Int, _ report: LookUpReport, in context: DecisionContext
+    ) -> Decision {
+        if object.session.isExpired(at: context.now.wall, serverTime: nil) { return expired(in: context) }
+        guard let uploadName else {
+            return moved(
+                to: .parked(.stateDamaged("it was to be registered without a name")), "parked: its row has no name")
+        }
+        let attempt = PostAttempt(
+            number: number, newestReleased: report.newestReleased, begunAt: context.now.wall)
+        return moved(
+            to: .working(.posting(object, attempt)), number == 1 ? "registering" : "registering again",
+            effect: .post(object, name: uploadName, attempt))
+    }
+
+    private func adopting(
+        _ upload: RemoteUpload, of object: TransferredObject, _ newestReleased: VersionTag?, wasPosted: Bool,
+        in context: DecisionContext
+    ) -> Decision {
+        followingImport(
+            registration(of: upload, object, newestReleased, wasPosted: wasPosted, in: context),
+            wasPosted ? "its registration was carried out" : "the table already has it")
+    }
+
+    private func registration(
+        of upload: RemoteUpload, _ object: TransferredObject, _ newestReleased: VersionTag?, wasPosted: Bool,
+        in context: DecisionContext
+    ) -> Registration {
+        Registration(
+            uri: upload.uri, name: upload.name, newestReleased: newestReleased, registeredAt: context.now.wall,
+            isAdopted: !wasPosted, endpoint: wasPosted ? object.session.endpoint : nil,
+            needsReportedDigest: wasPosted && object.needsReportedDigest)
+    }
+
+    private func withdrawing(_ registration: Registration, _ why: Withdrawal) -> Decision {
+        moved(
+            to: .working(.withdrawing(registration, why)), "taking it off the table: \(why.words)",
+            effect: .withdraw(registration))
+    }
+
+    // MARK: Verification
+
+    /// How many completed reports without size or digest are waited for: Redivis does not say when they become known.
+    static let incompleteReportsLimit = 5
+
+    private func verified(
+        _ upload: RemoteUpload, _ registration: Registration, in context: DecisionContext
+    ) -> Decision {
+        guard let content, let uploadName else {
+            return moved(
+                to: .parked(.stateDamaged("it was registered without a content")), "parked: its row has no content")
+        }
+        let trustsDigest = context.policy.verification == .md5 || registration.needsReportedDigest
+        if let size = upload.size, size != content.size {
+            return withdrawing(
+                registration, .contentDiffers("Redivis has \(size) bytes, the file \(content.size)"))
+        }
+        if trustsDigest, let md5 = upload.md5, md5 != content.md5 {
+            return withdrawing(
+                registration, .contentDiffers("Redivis has MD5 \(md5.hex), the file \(content.md5.hex)"))
+        }
+        let lacksDigest = registration.needsReportedDigest && upload.md5 == nil
+        if upload.size == nil || lacksDigest {
+            return incomplete(registration, lacksSize: upload.size == nil)
+        }
+        let receipt = Receipt(
+            table: tableKey ?? context.table, uploadName: uploadName, uri: upload.uri, content: content,
+            md5Confirmed: upload.md5 == content.md5, isAdopted: registration.isAdopted,
+            deliveredAt: context.now.wall)
+        var decision = moved(to: .delivered(receipt), registration.isAdopted ? "delivered (adopted)" : "delivered")
+        decision.endpointFact = learned(from: registration, in: context)
+        return decision
+    }
+
+    /// What a delivery proves about the endpoint that its bytes went by, where nothing is remembered yet.
+    private func learned(from registration: Registration, in context: DecisionContext) -> EndpointFact? {
+        guard context.policy.endpoint == .auto, context.policy.endpointFact == nil else { return nil }
+        switch registration.endpoint {
+        case .resumableUpload: return .documentedWorks
+        case .tempUploads: return tally.triedOtherEndpoint ? .documentedRefused : nil
+        case nil: return nil
+        }
+    }
+
+    private func incomplete(_ registration: Registration, lacksSize: Bool) -> Decision {
+        var counted = registration
+        counted.incompleteReports += 1
+        guard counted.incompleteReports >= Self.incompleteReportsLimit else {
+            return followingImport(counted, "its import has ended; Redivis has yet to tell what it holds")
+        }
+        return withdrawing(
+            registration,
+            lacksSize
+                ? .sizeNeverTold
+                : .contentDiffers("Redivis tells no MD5, and a part was sent by a run that did not live to prove it"))
+    }
+}
+
+extension Registration {
+    /// With the uri that the table lists for exactly this name: the one to delete it by, should it come to that.
+    fileprivate func listed(as upload: RemoteUpload) -> Registration {
+        guard upload.name == name else { return self }
+        var listed = self
+        listed.uri = upload.uri
+        return listed
+    }
+}
+
+extension Withdrawal {
+    var words: String {
+        switch self {
+        case .importFailed: "its import failed"
+        case .contentDiffers(let words): words
+        case .sizeNeverTold: "its import has ended and Redivis tells no size"
+        case .renamed: "its name was taken by another upload"
+        }
+    }
+}

@@ -1,0 +1,67 @@
+import SyncCore
+
+/// Takes one delivery as far as it goes now: decide, save, carry out, and the outcome is the next fact.
+struct DeliveryRunner: Sendable {
+    let configuration: Configuration
+    let ports: EnginePorts
+    let directory: TableDirectory
+    let follower: ImportFollower
+    let observer: EngineObserver
+
+    /// Ends when the delivery waits, rests, is handed to the table's follower, or belongs to somebody else by now.
+    func run(_ delivery: Delivery) async {
+        let work = EffectPerformer(
+            mapping: configuration.mapping(delivery.mapping), api: configuration.settings.api, ports: ports,
+            directory: directory, follower: follower, observer: observer)
+        do throws(Failure) {
+            var current = delivery
+            var event: DeliveryEvent? = .resumed
+            while let fact = event {
+                let decision = current.decide(on: fact, in: try await context(for: current))
+                guard let saved = try await save(decision, over: current) else { break }
+                current = saved
+                guard let effect = decision.effect else { break }
+                event = await work.perform(effect, of: current)
+            }
+        } catch {
+            // Nothing was done that was not saved; the row is still due, and is taken up again.
+            observer(.queueProblem(error))
+        }
+        await work.close()
+    }
+
+    /// One fact from outside of the loop, such as a report of an import. What it asks for is done by the next run.
+    func apply(_ event: DeliveryEvent, to delivery: Delivery) async {
+        do throws(Failure) {
+            let decision = delivery.decide(on: event, in: try await context(for: delivery))
+            _ = try await save(decision, over: delivery)
+        } catch {
+            observer(.queueProblem(error))
+        }
+    }
+
+    /// - Returns: the delivery as saved; `nil` where the row is not ours to move any more.
+    private func save(_ decision: Decision, over current: Delivery) async throws(Failure) -> Delivery? {
+        guard decision.delivery != current else { return current }
+        switch try await ports.queue.save(decision, at: ports.clock.now()) {
+        case .saved:
+            var saved = decision.delivery
+            saved.revision += 1
+            observer(.moved(saved, note: decision.note))
+            return saved
+        case .joined, .stale:
+            return nil
+        }
+    }
+
+    private func context(for delivery: Delivery) async throws(Failure) -> DecisionContext {
+        let settings = configuration.settings
+        let mapping = configuration.mapping(delivery.mapping)
+        let policy = DeliveryPolicy(
+            chunkSize: settings.chunkSize, registrationDoubt: settings.registrationDoubt,
+            verification: mapping?.verification ?? .md5, endpoint: mapping?.endpoint ?? .auto,
+            endpointFact: try await ports.queue.endpointFact(of: settings.api), onChange: mapping?.onChange ?? .hold)
+        let table = await directory.table(delivery.table)?.key ?? delivery.tableKey ?? TableKey(delivery.table.text)
+        return DecisionContext(now: ports.clock.now(), jitter: ports.random(), table: table, policy: policy)
+    }
+}

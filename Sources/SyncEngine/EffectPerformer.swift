@@ -1,0 +1,241 @@
+import SyncCore
+
+/// Carries out the orders of one delivery. What went wrong is a fact like any other, so nothing is thrown.
+actor EffectPerformer {
+    private let mapping: Mapping?
+    private let api: String
+    private let ports: EnginePorts
+    private let directory: TableDirectory
+    private let follower: ImportFollower
+    private let observer: EngineObserver
+    /// Kept open from chunk to chunk: its running hash is the proof of what was sent.
+    private var source: (any OpenSource)?
+
+    init(
+        mapping: Mapping?, api: String, ports: EnginePorts, directory: TableDirectory, follower: ImportFollower,
+        observer: @escaping EngineObserver
+    ) {
+        self.api = api
+        self.mapping = mapping
+        self.ports = ports
+        self.directory = directory
+        self.follower = follower
+        self.observer = observer
+    }
+
+    func close() async {
+        await source?.close()
+        source = nil
+    }
+
+    /// - Returns: the fact that came of it; `nil` where this delivery's turn is over.
+    func perform(_ effect: DeliveryEffect, of delivery: Delivery) async -> DeliveryEvent? {
+        do throws(Failure) {
+            switch effect {
+            case .examine(let admission):
+                return try await examine(delivery, admission)
+            case .openSession(let choice):
+                return .sessionOpened(try await openSession(for: delivery, choice))
+            case .sendChunk(let session, let range, let proven):
+                return try await send(delivery, session, range, proving: proven)
+            case .queryStatus(let session):
+                return try await queryStatus(delivery, session)
+            case .conclude(let progress):
+                return try await conclude(delivery, progress)
+            case .lookUp(let name, .beforePost):
+                return try await directory.lookUpBeforePost(name, in: delivery.table)
+            case .lookUp(let name, .inDoubt(let attempt, _)):
+                return try await directory.lookUpOnServer(
+                    name, in: delivery.table, releasedAfter: attempt.newestReleased)
+            case .post(let object, let name, _):
+                return .registered(try await post(delivery, object, name))
+            case .followImport:
+                await follower.notice(delivery.table)
+                return nil
+            case .withdraw(let registration):
+                try await ports.remote.withdraw(uri: registration.uri)
+                if let key = delivery.tableKey {
+                    try await ports.queue.forgetUpload(uri: registration.uri, of: key)
+                }
+                return .registrationWithdrawn
+            case .resettle:
+                try await ports.queue.resettle(delivery, note: "the file changed", at: ports.clock.now())
+                return nil
+            }
+        } catch {
+            return .effectFailed(error)
+        }
+    }
+
+    // MARK: The source
+
+    /// The open file, as it was when it settled; anything else is a change.
+    private func opened(_ delivery: Delivery) async throws(Failure) -> any OpenSource {
+        guard let mapping else {
+            throw Failure(
+                .unreadable, "its mapping \(delivery.mapping) is not in the mapping file any more",
+                hint: "put the mapping back, or forget the file")
+        }
+        let open: any OpenSource
+        if let source {
+            open = source
+        } else {
+            open = try await ports.sources.open(delivery.path, in: mapping.folder)
+            source = open
+        }
+        try await expectUnchanged(open, delivery)
+        return open
+    }
+
+    private func expectUnchanged(_ source: any OpenSource, _ delivery: Delivery) async throws(Failure) {
+        guard try await source.observe() == delivery.observation else {
+            throw Failure(.sourceChanged, "\(delivery.path) changed while it was read")
+        }
+    }
+
+    private func examine(_ delivery: Delivery, _ admission: Admission) async throws(Failure) -> DeliveryEvent? {
+        let source = try await opened(delivery)
+        _ = try await source.rewind(to: delivery.observation.size)
+        try await expectUnchanged(source, delivery)
+        let content = await source.content()
+        guard let table = await directory.table(delivery.table) else {
+            throw Failure(.transient, scope: .destination, "the table \(delivery.table) is not known yet")
+        }
+        let standing = try await ports.queue.settleContent(
+            content, uploadName: delivery.uploadName ?? UploadName.make(base: delivery.nameBase, sha256: content.sha256),
+            table: table.key, of: delivery, admission: admission, at: ports.clock.now())
+        if case .joined = standing { return nil }
+        return .examined(content, standing)
+    }
+
+    // MARK: The session
+
+    private func openSession(for delivery: Delivery, _ choice: EndpointChoice) async throws(Failure) -> UploadSession {
+        try await directory.ensureDraft(of: delivery.table, mayOpen: mapping?.createsVersion ?? false)
+        let endpoint: Endpoint =
+            switch (choice, mapping?.endpoint ?? .auto) {
+            case (_, .fixed(let fixed)): fixed
+            case (.other, .auto): .tempUploads
+            case (.preferred, .auto): try await preferredEndpoint()
+            }
+        do throws(Failure) {
+            return try await ports.remote.openSession(
+                SessionRequest(
+                    table: delivery.table, endpoint: endpoint, size: delivery.size,
+                    name: delivery.uploadName ?? "redivis-sync-\(delivery.id)", now: ports.clock.now().wall))
+        } catch {
+            throw await afterRefusedWrite(error, delivery)
+        }
+    }
+
+    private func preferredEndpoint() async throws(Failure) -> Endpoint {
+        switch try await ports.queue.endpointFact(of: api) {
+        case .documentedRefused: .tempUploads
+        case .documentedWorks, nil: .resumableUpload
+        }
+    }
+
+    private func send(
+        _ delivery: Delivery, _ session: UploadSession, _ range: Range<Int64>, proving proof: PrefixDigest?
+    ) async throws(Failure) -> DeliveryEvent {
+        let source = try await opened(delivery)
+        try await position(source, at: range.lowerBound, proving: proof, delivery)
+        let answer = try await ports.remote.send(
+            watched(await source.read(to: range.upperBound), from: range.lowerBound, of: delivery), range: range,
+            total: delivery.size, to: session)
+        try await expectUnchanged(source, delivery)
+        let offset: Int64? =
+            switch answer.reply {
+            case .stored(let offset): offset
+            case .finished: range.upperBound
+            }
+        return .chunkAnswered(
+            answer.reply, sent: range, prefix: await prefixDigest(of: source, at: offset),
+            serverTime: answer.serverTime)
+    }
+
+    /// The same slices, each reported as it leaves.
+    private func watched(_ slices: SourceSlices, from start: Int64, of delivery: Delivery) -> SourceSlices {
+        let observer = observer
+        return SourceSlices {
+            var iterator = slices.makeAsyncIterator()
+            var offset = start
+            return SourceSlices.AsyncIterator {
+                guard let slice = try await iterator.next() else { return nil }
+                offset += Int64(slice.count)
+                observer(.sending(delivery.id, delivery.path, offset: offset, total: delivery.size))
+                return slice
+            }
+        }
+    }
+
+    /// Brings the running hash to `offset`. Where that means reading again what was sent before, the bytes must hash
+    /// to what was recorded, or what would be sent next belongs to another content.
+    private func position(
+        _ source: any OpenSource, at offset: Int64, proving proof: PrefixDigest?, _ delivery: Delivery
+    ) async throws(Failure) {
+        guard await source.hashedOffset != offset else { return }
+        if let proof, proof.offset <= offset {
+            guard try await source.rewind(to: proof.offset) == proof else {
+                throw Failure(.sourceChanged, "\(delivery.path) is not what was sent before")
+            }
+        }
+        if await source.hashedOffset != offset { _ = try await source.rewind(to: offset) }
+    }
+
+    private func prefixDigest(of source: (any OpenSource)?, at offset: Int64?) async -> PrefixDigest? {
+        guard let source, let offset else { return nil }
+        return await source.prefixDigest(at: offset)
+    }
+
+    private func queryStatus(_ delivery: Delivery, _ session: UploadSession) async throws(Failure) -> DeliveryEvent {
+        let answer = try await ports.remote.status(of: session, total: delivery.size)
+        let offset: Int64? =
+            switch answer.reply {
+            case .stored(let offset): offset
+            case .finished: delivery.size
+            }
+        return .statusAnswered(
+            answer.reply, prefix: await prefixDigest(of: source, at: offset), serverTime: answer.serverTime)
+    }
+
+    private func conclude(_ delivery: Delivery, _ progress: TransferProgress) async throws(Failure) -> DeliveryEvent {
+        let source = try await opened(delivery)
+        try await position(source, at: delivery.size, proving: progress.prefix, delivery)
+        try await expectUnchanged(source, delivery)
+        let content = await source.content()
+        let isProven =
+            !progress.hasUnprovenBytes
+            && (content.size == 0 || progress.prefix == PrefixDigest(offset: content.size, sha256: content.sha256))
+        return .concluded(content, isProven: isProven)
+    }
+
+    // MARK: The registration
+
+    private func post(
+        _ delivery: Delivery, _ object: TransferredObject, _ name: String
+    ) async throws(Failure) -> RemoteUpload {
+        do throws(Failure) {
+            try await directory.ensureDraft(of: delivery.table, mayOpen: mapping?.createsVersion ?? false)
+            return try await ports.remote.register(
+                RegistrationRequest(
+                    table: delivery.table, name: name, session: object.session,
+                    format: mapping?.format ?? UploadFormat()))
+        } catch {
+            throw await afterRefusedWrite(error, delivery)
+        }
+    }
+
+    /// A refusal may only mean that the draft was released a moment ago: then the write is tried again in the next one.
+    private func afterRefusedWrite(_ failure: Failure, _ delivery: Delivery) async -> Failure {
+        switch failure.kind {
+        case .forbidden, .rejected:
+            guard await directory.refresh(delivery.table) else { return failure }
+            return Failure(
+                .transient, scope: .destination, "the version was released meanwhile; going on in the next one")
+        case .transient, .throttled, .sessionLost, .sessionRefused, .unauthorized, .conflict, .ambiguous,
+            .endpointMissing, .unreadable, .sourceGone, .sourceChanged, .stateUnavailable:
+            return failure
+        }
+    }
+}

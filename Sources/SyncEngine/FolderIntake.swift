@@ -1,0 +1,159 @@
+import SyncCore
+
+/// From folders to the queue: scans, watches files settle, admits them.
+public actor FolderIntake {
+    private let configuration: Configuration
+    private let ports: EnginePorts
+    private let host: String
+    private let observer: EngineObserver
+    /// Files that were seen to change, or to be written, while they settled: a single run does not wait for them.
+    private var restless: Set<SettlingKey> = []
+
+    private struct SettlingKey: Hashable {
+        let mapping: MappingID
+        let path: RelativePath
+    }
+
+    static let scanBatch = 512
+    static let looksAtOnce = 8
+    static let looksPerBatch = 256
+
+    public init(
+        configuration: Configuration, ports: EnginePorts, host: String, observer: @escaping EngineObserver
+    ) {
+        self.configuration = configuration
+        self.ports = ports
+        self.host = host
+        self.observer = observer
+    }
+
+    /// How many files changed while they settled.
+    public var restlessCount: Int { restless.count }
+
+    // MARK: Scanning
+
+    /// One full scan of every mapped folder. A folder that is not there is reported and forgets nothing.
+    /// - Returns: whether every folder could be scanned.
+    public func scanAll() async throws -> Bool {
+        var isWhole = true
+        for mapping in configuration.mappings {
+            isWhole = try await scan(mapping) && isWhole
+        }
+        return isWhole
+    }
+
+    private func scan(_ mapping: Mapping) async throws -> Bool {
+        if let problem = await ports.sources.problem(with: mapping.folder) {
+            observer(.folderProblem(mapping.id, problem))
+            return false
+        }
+        let configuration = configuration
+        let ports = ports
+        let report: ScanReport
+        do {
+            report = try await ports.scanner.scan(
+                mapping.folder, recursive: mapping.recursive, batchSize: Self.scanBatch,
+                skipsDirectory: { configuration.directoryIsExcluded($0, in: mapping) },
+                handle: { batch in
+                    let ours = batch.filter { configuration.takes($0, for: mapping) }
+                    guard !ours.isEmpty else { return }
+                    _ = try await ports.queue.noteSeen(
+                        ours, in: mapping.id, lookAgainAfter: mapping.settle.quiet, at: ports.clock.now())
+                })
+        } catch let failure as Failure where failure.kind != .stateUnavailable {
+            observer(.folderProblem(mapping.id, failure))
+            return false
+        }
+        observer(.scanned(mapping.id, report))
+        // Only a scan that saw everything may say what was there before.
+        if report.problemCount == 0 { try await ports.queue.closeExisting(of: mapping.id) }
+        return true
+    }
+
+    // MARK: Settling
+
+    /// Looks at every file whose next look is due, and admits what has settled.
+    /// - Returns: when the next look is due; `nil` where nothing settles.
+    public func lookAtDueFiles() async throws -> MonotonicInstant? {
+        while true {
+            try Task.checkCancellation()
+            let due = try await ports.queue.settlingDue(
+                at: ports.clock.now().monotonic, limit: Self.looksPerBatch)
+            guard !due.isEmpty else { return try await ports.queue.nextLook() }
+            let outcomes = await looks(at: due)
+            try await ports.queue.recordLooks(outcomes, at: ports.clock.now())
+        }
+    }
+
+    private func looks(at files: [SettlingFile]) async -> [SettleOutcome] {
+        await withTaskGroup(of: SettleOutcome.self) { group in
+            var outcomes: [SettleOutcome] = []
+            var rest = files.makeIterator()
+            for _ in 0..<Self.looksAtOnce {
+                guard let file = rest.next() else { break }
+                group.addTask { await self.look(at: file) }
+            }
+            for await outcome in group {
+                outcomes.append(outcome)
+                if let file = rest.next() { group.addTask { await self.look(at: file) } }
+            }
+            return outcomes
+        }
+    }
+
+    private func look(at file: SettlingFile) async -> SettleOutcome {
+        guard let mapping = configuration.mapping(file.mapping) else { return .drop(file.mapping, file.path) }
+        let look: FileLook?
+        do {
+            look = try await ports.sources.look(at: file.path, in: mapping.folder)
+        } catch {
+            // It goes into the queue all the same, where opening it fails again and a person can read why.
+            observer(.sourceProblem(mapping.id, file.path, error))
+            return admitted(
+                file, FileLook(observation: file.observation, links: 1, writers: .unavailable), mapping)
+        }
+        switch mapping.settle.judge(file, look: look, at: ports.clock.now().monotonic) {
+        case .gone:
+            restless.remove(SettlingKey(mapping: file.mapping, path: file.path))
+            return .drop(file.mapping, file.path)
+        case .unsettled(let next, let lookAgain):
+            if next.quietSince != file.quietSince {
+                restless.insert(SettlingKey(mapping: file.mapping, path: file.path))
+            }
+            return .lookAgain(next, at: lookAgain)
+        case .settled(let look):
+            restless.remove(SettlingKey(mapping: file.mapping, path: file.path))
+            guard case .deliver(mapping.id) = configuration.route(of: file.path, in: mapping, size: look.observation.size)
+            else { return .drop(file.mapping, file.path) }
+            return admitted(file, look, mapping)
+        }
+    }
+
+    private func admitted(_ file: SettlingFile, _ look: FileLook, _ mapping: Mapping) -> SettleOutcome {
+        .admit(
+            AdmittedFile(
+                file: file, look: look, table: mapping.table,
+                nameBase: mapping.uploadName.expand(path: file.path, mapping: mapping.id, host: host),
+                disposition: disposition(of: file, mapping)))
+    }
+
+    private func disposition(of file: SettlingFile, _ mapping: Mapping) -> AdmittedFile.Disposition {
+        guard file.isExisting else { return .deliver }
+        switch mapping.existing {
+        case .auto: return .judge
+        case .upload: return .deliver
+        case .skip: return .ignore("existing: skip")
+        case .hold: return .hold(.existing)
+        }
+    }
+}
+
+extension Configuration {
+    /// Whether a file that a scan of this mapping's folder met is this mapping's to deliver.
+    func takes(_ file: SeenFile, for mapping: Mapping) -> Bool {
+        switch route(of: file.path, in: mapping, size: file.observation.size) {
+        case .deliver(let id): id == mapping.id
+        case .ignored, .unmapped: false
+        }
+    }
+}

@@ -1,0 +1,201 @@
+import SyncCore
+
+/// `run --once`: scan, deliver all that is settled or settles meanwhile, end.
+public struct OnceRun: Sendable {
+    private let configuration: Configuration
+    private let ports: EnginePorts
+    private let observer: EngineObserver
+    private let intake: FolderIntake
+    private let directory: TableDirectory
+    private let dispatcher: DeliveryDispatcher
+    private let follower: ImportFollower
+    private let runner: DeliveryRunner
+
+    /// How long nothing may succeed, while there is only work that fails, before a single run gives up; the work
+    /// stays in the queue.
+    public static let patience: Duration = .seconds(60)
+
+    /// - Parameter host: the name that `{host}` stands for in `upload_name`.
+    public init(
+        configuration: Configuration, ports: EnginePorts, host: String, observer: @escaping EngineObserver
+    ) {
+        self.configuration = configuration
+        self.ports = ports
+        self.observer = observer
+        intake = FolderIntake(configuration: configuration, ports: ports, host: host, observer: observer)
+        directory = TableDirectory(
+            ports: ports, registrationDoubt: configuration.settings.registrationDoubt, observer: observer)
+        follower = ImportFollower(ports: ports, observer: observer)
+        runner = DeliveryRunner(
+            configuration: configuration, ports: ports, directory: directory, follower: follower, observer: observer)
+        dispatcher = DeliveryDispatcher(
+            ports: ports, directory: directory, runner: runner, limit: configuration.settings.uploads,
+            observer: observer)
+    }
+
+    /// - Throws: a `Failure` of kind `stateUnavailable` where the queue cannot be used at all; `CancellationError`.
+    public func run() async throws -> OnceResult {
+        try await ports.queue.beginRun(configuration.mappings)
+        return try await withThrowingTaskGroup(of: OnceResult?.self) { group in
+            let tables = TableOutcomes()
+            group.addTask {
+                await dispatcher.run()
+                return nil
+            }
+            group.addTask { [runner] in
+                await follower.run { event, delivery in await runner.apply(event, to: delivery) }
+                return nil
+            }
+            group.addTask {
+                await prepareTables(tables)
+                return nil
+            }
+            group.addTask { try await work(tables) }
+            defer { group.cancelAll() }
+            while let result = try await group.next() {
+                if let result { return result }
+            }
+            throw CancellationError()
+        }
+    }
+
+    // MARK: Tables
+
+    /// Makes every table ready, each in its own time; those that are refused are reported and left alone.
+    private func prepareTables(_ outcomes: TableOutcomes) async {
+        var references = Set(configuration.mappings.map(\.table))
+        if let inUse = try? await ports.queue.tablesInUse() { references.formUnion(inUse) }
+        await outcomes.expect(references)
+        await withDiscardingTaskGroup { group in
+            for reference in references {
+                group.addTask { await prepare(reference, outcomes) }
+            }
+        }
+    }
+
+    private func prepare(_ reference: TableReference, _ outcomes: TableOutcomes) async {
+        let retry = RetryPolicy()
+        var failures = 0
+        while !Task.isCancelled {
+            do throws(Failure) {
+                try await directory.prepare(reference)
+                await outcomes.set(reference, .ready)
+                await follower.notice(reference)
+                await dispatcher.ring()
+                return
+            } catch {
+                failures += 1
+                observer(.tableProblem(reference, error))
+                await outcomes.set(reference, error.kind.passesByItself ? .failing(error) : .refused(error))
+                guard error.kind.passesByItself else { return }
+                try? await ports.clock.sleep(
+                    for: retry.delay(
+                        afterFailures: failures, jitter: ports.random(), retryAfter: error.retryAfter))
+            }
+        }
+    }
+
+    // MARK: The run
+
+    private func work(_ tables: TableOutcomes) async throws -> OnceResult {
+        let isWhole = try await intake.scanAll()
+        var quietSince = ports.clock.now().monotonic
+        var seen = Progress()
+        while true {
+            try Task.checkCancellation()
+            let nextLook = try await intake.lookAtDueFiles()
+            await dispatcher.ring()
+            let load = try await ports.queue.workload(
+                at: ports.clock.now().monotonic, tables: await directory.ready)
+            let now = ports.clock.now().monotonic
+            let progress = Progress(load, runs: await dispatcher.finishedRuns)
+            if progress != seen {
+                seen = progress
+                quietSince = now
+            }
+            let restless = await intake.restlessCount
+            let outcomes = await tables.summary
+            let settlesStill = nextLook != nil && load.settling > restless
+            let isIdle = await dispatcher.isIdle
+            let isOver = load.live == 0 && load.importing == 0 && !settlesStill && isIdle
+            let stuck = (now.since(quietSince) ?? .zero) >= Self.patience
+            let isRefused = outcomes.areAllDecided && outcomes.ready.isEmpty && !settlesStill
+            if isRefused || isOver && load.failing == 0 && outcomes.areAllDecided || stuck && isOver {
+                return OnceResult(
+                    isWhole: isWhole, workload: load, unsettled: restless, tableFailures: outcomes.failures)
+            }
+            try await ports.clock.sleep(for: pause(until: nextLook, now: now))
+        }
+    }
+
+    private func pause(until look: MonotonicInstant?, now: MonotonicInstant) -> Duration {
+        let longest: Duration = .milliseconds(100)
+        guard let look, let left = look.since(now) else { return longest }
+        return min(max(left, .milliseconds(1)), longest)
+    }
+
+    /// What changes when something moves.
+    private struct Progress: Hashable {
+        var settling = 0
+        var open = 0
+
+        init() {}
+
+        init(_ load: Workload, runs: Int) {
+            settling = load.settling
+            open = load.live + load.importing + load.failing
+        }
+    }
+}
+
+/// What a single run leaves behind.
+public struct OnceResult: Sendable {
+    /// Whether every mapped folder could be scanned.
+    public let isWhole: Bool
+    public let workload: Workload
+    /// Files that did not settle, because somebody writes them.
+    public let unsettled: Int
+    public let tableFailures: [TableReference: Failure]
+}
+
+/// How the preparation of each table stands.
+actor TableOutcomes {
+    enum Outcome: Sendable {
+        case ready
+        /// Passes by itself, or has not so far.
+        case failing(Failure)
+        case refused(Failure)
+    }
+
+    private var expected: Set<TableReference>?
+    private var outcomes: [TableReference: Outcome] = [:]
+
+    struct Summary: Sendable {
+        var areAllDecided = false
+        var ready: Set<TableReference> = []
+        var failures: [TableReference: Failure] = [:]
+    }
+
+    func expect(_ references: Set<TableReference>) { expected = references }
+
+    func set(_ reference: TableReference, _ outcome: Outcome) { outcomes[reference] = outcome }
+
+    var summary: Summary {
+        var summary = Summary()
+        var decided = 0
+        for (reference, outcome) in outcomes {
+            switch outcome {
+            case .ready:
+                summary.ready.insert(reference)
+                decided += 1
+            case .failing(let failure):
+                summary.failures[reference] = failure
+            case .refused(let failure):
+                summary.failures[reference] = failure
+                decided += 1
+            }
+        }
+        summary.areAllDecided = expected.map { decided == $0.count } ?? false
+        return summary
+    }
+}

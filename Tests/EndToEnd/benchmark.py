@@ -1,0 +1,199 @@
+"""Times of a release build against programs that do part of the same work, in turn on one machine.
+
+Large: one file, against `curl -T` of the same file to the same `--sink` sandbox and `openssl md5` of it. We send, hash
+with MD5 and SHA-256, register and wait for the import; so the slower of the two is the fair neighbour.
+Small: many files of 4 KiB, against the vendor's client with 16 threads, which does not wait for its imports here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness import GIB, KIB, Agent, SandboxProcess, binary, plain_environment
+
+THREADS = 16
+
+
+@dataclass
+class Samples:
+    seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    peak: list[int] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    def row(self, what: str, note: str = "") -> str:
+        spread = f"{min(self.seconds):.2f}–{max(self.seconds):.2f}"
+        cpu = f"{statistics.median(self.cpu):.2f}" if self.cpu else ""
+        peak = f"{max(self.peak) / 1024:.0f}" if self.peak else ""
+        return f"| {what} | {self.median:.2f} | {spread} | {cpu} | {peak} | {note} |"
+
+
+def timed(samples: Samples, command: list[str], **options: object) -> None:
+    """Runs it to its end: wall time, its own processor time, and its peak of resident memory in KiB (`man 2 wait4`)."""
+    begun = time.monotonic()
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, **options)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        samples.seconds.append(time.monotonic() - begun)
+        samples.cpu.append(usage.ru_utime + usage.ru_stime)
+        samples.peak.append(usage.ru_maxrss)
+        if process.returncode != 0:
+            said.seek(0)
+            raise RuntimeError(f"{command} ended with {process.returncode}\n{said.read().decode('utf-8', 'replace')}")
+
+
+class Bench:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.sandbox = SandboxProcess(root / "kept", root, "--sink").start()
+        self.number = 0
+
+    def table(self) -> str:
+        """A table of its own for every run, so that nothing is there already."""
+        self.number += 1
+        return f"demo_org.benchmark.run_{self.number}"
+
+    def agent(self, samples: Samples, folder: Path) -> None:
+        home = self.root / f"agent-{self.number}"
+        agent = Agent(home, self.sandbox, defaults={"settle": "0s", "existing": "upload"})
+        # As it comes: the defaults of the contract, but for the settings above.
+        agent.settings = {"chunk_size": "64MiB", "registration_doubt": "2m"}
+        table = self.table()
+        agent.map(folder, table)
+        agent.write_mapping_file()
+        timed(samples, [os.fsdecode(one) for one in agent.command("run", "--once")], env=plain_environment(home))
+        wanted = sum(1 for _ in folder.iterdir())
+        arrived = len(self.sandbox.record.uploads(table))
+        if arrived != wanted:
+            raise RuntimeError(f"{arrived} of {wanted} files arrived")
+        shutil.rmtree(home)
+
+    def curl(self, samples: Samples, file: Path) -> None:
+        size = file.stat().st_size
+        table = urllib.parse.quote(self.table(), safe="")
+        status, answer = self.sandbox.request("POST", f"/tables/{table}/resumableUpload?size={size}", b"")
+        assert status in (200, 201), answer
+        url = json.loads(answer)["url"]
+        command = ["curl", "--silent", "--show-error", "--fail", "--output", "/dev/null", "--upload-file", str(file)]
+        timed(samples, [*command, "--header", f"Content-Range: bytes 0-{size - 1}/{size}", url])
+
+    def vendor(self, samples: Samples, folder: Path) -> None:
+        environment = plain_environment(self.root) | {
+            "REDIVIS_API_ENDPOINT": self.sandbox.api, "REDIVIS_API_TOKEN": "sandbox",
+        }
+        timed(samples, [sys.executable, "-B", __file__, "--vendor", str(folder), self.table()], env=environment)
+
+    def close(self) -> None:
+        self.sandbox.stop()
+
+
+def run_vendor(folder: Path, table: str) -> None:
+    """In a process of its own: the vendor's client with a pool of threads, as its users write it."""
+    import redivis
+
+    owner, dataset, name = table.split(".")
+    target = redivis.organization(owner).dataset(dataset, version="next").table(name)
+
+    def upload(path: Path) -> None:
+        target.upload(path.name).create(str(path), progress=False, wait_for_finish=False)
+
+    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(upload, sorted(folder.iterdir())))
+
+
+def large(bench: Bench, size: int, rounds: int) -> list[str]:
+    folder = bench.root / "large"
+    folder.mkdir()
+    file = folder / "large.bin"
+    with file.open("wb") as out:
+        for _ in range(size >> 20):
+            out.write(os.urandom(1 << 20))
+    ours, curl, openssl = Samples(), Samples(), Samples()
+    for number in range(rounds):
+        bench.curl(curl, file)
+        timed(openssl, ["openssl", "md5", str(file)])
+        bench.agent(ours, folder)
+        print(f"round {number + 1}: {curl.seconds[-1]:.2f} {openssl.seconds[-1]:.2f} {ours.seconds[-1]:.2f} s", file=sys.stderr)
+    slower = max(curl.median, openssl.median)
+    name = f"{size / GIB:g} GiB"
+    shutil.rmtree(folder)
+    return [
+        curl.row(f"{name}: `curl -T`"),
+        openssl.row(f"{name}: `openssl md5`"),
+        ours.row(f"{name}: `redivis-sync run --once`", f"{ours.median / slower:.2f} × the slower of the two"),
+    ]
+
+
+def small(bench: Bench, count: int, rounds: int) -> list[str]:
+    folder = bench.root / "small"
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number:05}.csv").write_bytes(os.urandom(4 * KIB))
+    ours, vendor = Samples(), Samples()
+    for number in range(rounds):
+        bench.vendor(vendor, folder)
+        bench.agent(ours, folder)
+        print(f"round {number + 1}: {vendor.seconds[-1]:.2f} {ours.seconds[-1]:.2f} s", file=sys.stderr)
+    return [
+        vendor.row(f"{count:,} × 4 KiB: the vendor's client, {THREADS} threads"),
+        ours.row(f"{count:,} × 4 KiB: `redivis-sync run --once`", f"{ours.median / vendor.median:.2f} × the client's time"),
+    ]
+
+
+def machine() -> str:
+    model = "unknown processor"
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    return f"{os.cpu_count()} × {model}, Linux {platform.release()}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--size", type=int, default=GIB, help="bytes of the large file")
+    parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--only", choices=["large", "small"])
+    parser.add_argument("--vendor", nargs=2, metavar=("FOLDER", "TABLE"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.vendor:
+        run_vendor(Path(arguments.vendor[0]), arguments.vendor[1])
+        return 0
+    binary()
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="redivis-benchmark-") as directory:
+        bench = Bench(Path(directory))
+        try:
+            if arguments.only != "small":
+                rows += large(bench, arguments.size, arguments.rounds)
+            if arguments.only != "large":
+                rows += small(bench, arguments.files, max(1, arguments.rounds // 2 + 1))
+        finally:
+            bench.close()
+    print(f"{time.strftime('%Y-%m-%d')}, {machine()}\n")
+    print("| what | median s | from–to s | processor s | peak MiB | |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    print("\n".join(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
