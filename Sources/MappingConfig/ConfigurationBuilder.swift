@@ -6,7 +6,6 @@ import Yams
 struct ConfigurationBuilder {
     private var reader: NodeReader
     private let exists: (FilePath) -> Bool
-    private let standard: [SchemaKey.Scope: [String: SettingValue]]
 
     /// - Parameters:
     ///   - directory: of the mapping file; absolute.
@@ -14,13 +13,6 @@ struct ConfigurationBuilder {
     init(directory: FilePath, exists: @escaping (FilePath) -> Bool) {
         reader = NodeReader(directory: directory)
         self.exists = exists
-        standard = Dictionary(
-            uniqueKeysWithValues: SchemaKey.Scope.allCases.map { scope in
-                let values = Schema.keys(in: scope).compactMap { key in
-                    NodeReader.defaultValue(of: key).map { (key.name, $0) }
-                }
-                return (scope, Dictionary(uniqueKeysWithValues: values))
-            })
     }
 
     typealias Built = (configuration: Configuration, folders: [MappingID: SourcePosition])
@@ -67,14 +59,31 @@ struct ConfigurationBuilder {
             return []
         }
         if case .mapping(let mapping) = node, !mapping.isEmpty {
-            return (reader.pairs(of: node, what: "mappings") ?? []).map { id, node in
-                let own = reader.block(node, scope: .mapping, what: id.value)
-                return (id, defaults.merging(own) { _, own in own })
+            return (reader.pairs(of: node, what: "mappings") ?? []).compactMap { id, node in
+                namedBlock(id, node, defaults: defaults)
             }
         }
         reader.report(
             node.position, "`mappings` has no mapping", instead: "write an id with `folder` and `table` below it")
         return []
+    }
+
+    private mutating func namedBlock(_ id: Placed<String>, _ node: Node, defaults: Block) -> NamedBlock? {
+        if case .mapping = node {
+            let own = reader.block(node, scope: .mapping, what: id.value)
+            return (id, defaults.merging(own) { _, own in own })
+        }
+        if node.isNull, !defaults.isEmpty, node.scalar?.string.isEmpty == true { return (id, defaults) }
+        if Schema.keys(in: .mapping).contains(where: { $0.name == id.value }) {
+            reader.report(
+                id.position, "`\(id.value)` stands where the ids of mappings stand",
+                instead: "indent it below its mapping's id")
+        } else {
+            reader.report(
+                node.position, "the mapping `\(id.value)` has no keys",
+                instead: "write `folder` and `table` below it, indented by two blanks more")
+        }
+        return nil
     }
 
     private mutating func agentSettings(_ block: Block) -> AgentSettings {
@@ -117,10 +126,10 @@ struct ConfigurationBuilder {
             return nil
         }
         reportMissing(named)
+        check(sizesOf: block)
         guard let folder = path("folder", block, .mapping), let position = block["folder"]?.position,
             case .table(let table) = value("table", block, .mapping)
         else { return nil }
-        check(sizesOf: block)
         check(patternsOf: block, folder: folder)
         return Placed(value: assemble(id, folder, table, block), position: position)
     }
@@ -148,8 +157,6 @@ struct ConfigurationBuilder {
 
     private mutating func reportMissing(_ named: NamedBlock) {
         for key in Schema.keys(in: .mapping) where key.defaultText == nil && named.block[key.name] == nil {
-            // A value that is there and not valid has been reported.
-            guard !reader.findings.contains(where: { $0.problem.what.hasPrefix("`\(key.name)`") }) else { continue }
             let example = key.name == "folder" ? "/data/weather" : "owner.dataset.table"
             reader.report(
                 named.id.position, "the mapping `\(named.id.value)` has no `\(key.name)`",
@@ -185,7 +192,7 @@ struct ConfigurationBuilder {
     // MARK: Values
 
     private func value(_ name: String, _ block: Block, _ scope: SchemaKey.Scope) -> SettingValue? {
-        block[name]?.value ?? standard[scope]?[name]
+        block[name]?.value ?? NodeReader.defaults[scope]?[name]
     }
 
     private func text(_ name: String, _ block: Block, _ scope: SchemaKey.Scope) -> String? {

@@ -54,7 +54,7 @@ public enum MappingFile {
             throw MappingFindings([error])
         }
         throw MappingFindings([
-            Finding(.start, "the file is empty", instead: "begin with `mappings:`, or run `redivis-sync init`")
+            Finding(.start, "the file is empty", instead: "begin with `mappings:`, as in docs/mapping-file.md")
         ])
     }
 

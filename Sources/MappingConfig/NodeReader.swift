@@ -55,7 +55,8 @@ struct NodeReader {
         return pairs
     }
 
-    /// Reads the keys of one scope; what is unknown or not valid is reported and left out.
+    /// Reads the keys of one scope. What is unknown is reported and left out; what is not valid is reported and
+    /// stays as `invalid`.
     mutating func block(_ node: Node, scope: SchemaKey.Scope, what: String) -> Block {
         guard let pairs = pairs(of: node, what: what) else { return [:] }
         var block: Block = [:]
@@ -64,9 +65,8 @@ struct NodeReader {
                 reportUnknown(name, scope: scope)
                 continue
             }
-            if let value = value(node, of: key), isSupported(value, node, key) {
-                block[key.name] = Placed(value: value, position: node.position)
-            }
+            let read = value(node, of: key).flatMap { isSupported($0, node, key) ? $0 : nil }
+            block[key.name] = Placed(value: read ?? .invalid, position: node.position)
         }
         return block
     }
@@ -104,7 +104,8 @@ struct NodeReader {
     /// `nil` where the value is not valid; the reason is reported.
     mutating func value(_ node: Node, of key: SchemaKey) -> SettingValue? {
         if node.isNull {
-            if key.allowsNull { return SettingValue.none }
+            // Nothing behind the colon is more often a slip (`delimiter: ,` in braces) than a wish for null.
+            if key.allowsNull, node.scalar?.string.isEmpty == false { return SettingValue.none }
             if case .format = key.kind { return .format(UploadFormat()) }
             report(
                 node.position, "`\(key.name)` has no value",
@@ -129,10 +130,15 @@ struct NodeReader {
         do throws(SpellingProblem) {
             return try text.read(string, as: key.kind)
         } catch {
-            findings.append(
-                Finding(node.position, SpellingProblem("`\(key.name)`: \(error.what)", instead: error.instead)))
+            report(error, at: node, key, written: string)
             return nil
         }
+    }
+
+    private mutating func report(_ problem: SpellingProblem, at node: Node, _ key: SchemaKey, written: String) {
+        let shown = Redaction.shown(written)
+        func clean(_ text: String) -> String { shown == written ? text : text.replacing(written, with: shown) }
+        report(node.position, "`\(key.name)`: \(clean(problem.what))", instead: clean(problem.instead))
     }
 
     /// The text of a scalar as it was written; anything else is reported.
@@ -169,8 +175,8 @@ struct NodeReader {
         _ node: Node, of key: SchemaKey, read: (String) throws(SpellingProblem) -> Item
     ) -> [Item]? {
         guard case .sequence(let sequence) = node else {
-            let written = node.scalar.map { "[\"\($0.string)\"]" } ?? "[\"a\", \"b\"]"
-            report(node.position, "`\(key.name)` takes a list", instead: "write \(written)")
+            guard let written = string(node, of: key.name) else { return nil }
+            report(node.position, "`\(key.name)` takes a list", instead: "write [\"\(written)\"]")
             return nil
         }
         let before = findings.count
@@ -186,8 +192,7 @@ struct NodeReader {
             do throws(SpellingProblem) {
                 items.append(try read(string))
             } catch {
-                findings.append(
-                    Finding(item.position, SpellingProblem("`\(key.name)`: \(error.what)", instead: error.instead)))
+                report(error, at: item, key, written: string)
             }
         }
         return findings.count == before ? items : nil
@@ -264,66 +269,25 @@ struct NodeReader {
             remedy = "write \(values.joined(separator: " or "))"
         case .defaultOnly:
             let standard = key.defaultText ?? ""
-            guard value != Self.defaultValue(of: key) else { return true }
+            guard value != Self.defaults[key.scope]?[key.name] else { return true }
             remedy = "leave it out, or write `\(key.name): \(standard)`"
         }
         report(node.position, "`\(key.name): \(node.summary)` is not supported by this version", instead: remedy)
         return false
     }
 
-    /// The default as the same reader reads it; `nil` for keys that must be there.
-    static func defaultValue(of key: SchemaKey) -> SettingValue? {
+    /// The defaults as the same reader reads them; none for keys that must be there.
+    static let defaults: [SchemaKey.Scope: [String: SettingValue]] = Dictionary(
+        uniqueKeysWithValues: SchemaKey.Scope.allCases.map { scope in
+            let values = Schema.keys(in: scope).compactMap { key in defaultValue(of: key).map { (key.name, $0) } }
+            return (scope, Dictionary(uniqueKeysWithValues: values))
+        })
+
+    private static func defaultValue(of key: SchemaKey) -> SettingValue? {
         guard let text = key.defaultText, let node = try? Yams.compose(yaml: text, .basic, .default, .utf8) else {
             return nil
         }
         var reader = NodeReader(directory: "/")
         return reader.value(node, of: key)
-    }
-}
-
-extension Node {
-    var position: SourcePosition {
-        mark.map { SourcePosition(line: $0.line, column: $0.column) } ?? .start
-    }
-
-    var isScalarNode: Bool { if case .scalar = self { true } else { false } }
-
-    /// Null as YAML 1.2 spells it, unquoted. (Yams' own test resolves types, which this reader does not want.)
-    var isNull: Bool {
-        guard case .scalar(let scalar) = self, scalar.style == .plain, scalar.tag.isPlain else { return false }
-        return ["", "~", "null", "Null", "NULL"].contains(scalar.string)
-    }
-
-    /// The value on one line, for a message; long ones are cut, and what looks like a token is not shown.
-    var summary: String {
-        let text = summary(depth: 0)
-        return text.count > 60 ? "\(text.prefix(57))…" : text
-    }
-
-    private func summary(depth: Int) -> String {
-        guard depth < 3 else { return "…" }
-        return switch self {
-        case .scalar(let scalar): Redaction.shown(scalar.string)
-        case .sequence(let sequence):
-            "[\(sequence.prefix(4).map { $0.summary(depth: depth + 1) }.joined(separator: ", "))]"
-        case .mapping(let mapping):
-            "{\(mapping.prefix(4).map { "\($0.summary(depth: depth + 1)): \($1.summary(depth: depth + 1))" }.joined(separator: ", "))}"
-        case .alias: "…"
-        }
-    }
-}
-
-extension Tag {
-    /// No tag, or the one of texts.
-    fileprivate var isPlain: Bool {
-        ["", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"].contains(rawValue)
-    }
-}
-
-/// A token is sometimes pasted where its file's name belongs; it must not be seen in the message.
-enum Redaction {
-    static func shown(_ text: String) -> String {
-        let isOneWord = text.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: ".") }
-        return isOneWord && text.utf8.count >= 24 && !text.hasPrefix("{") ? "<redacted>" : text
     }
 }

@@ -55,6 +55,10 @@ struct YAMLSlips {
                 instead: "write {key: value}, and quote a text that begins with `{`")
         case "but found another document":
             return Finding(here, "a second document begins here with `---`", instead: "keep one document")
+        case _ where problem.hasPrefix("Maximum nesting level"):
+            return Finding(
+                here, "lists or blocks are nested a thousand deep here",
+                instead: "compare the file with docs/mapping-file.md")
         case "could not find expected ':'":
             return Finding(origin, "a colon and a blank are missing after a key", instead: "write `key: value`")
         default: return indentationSlip(problem, here)
@@ -90,7 +94,15 @@ struct YAMLSlips {
     }
 
     private func quoteSlip(_ place: SourcePosition, of indicator: String) -> Finding {
-        let value = word(at: place)
+        let front = String(String.UnicodeScalarView(lineText(place.line).prefix(max(0, place.column - 1))))
+        if front.drop(while: { $0 == " " || $0 == "-" }).hasPrefix("<<:") {
+            return Finding(place, "`<<` (a merge) is not read here", instead: "put shared keys under `defaults`")
+        }
+        var value = word(at: place)
+        // At the start of a line it is the key that is to be quoted.
+        if front.allSatisfy({ $0 == " " }), let colon = value.firstRange(of: ": ") {
+            value = String(value[..<colon.lowerBound])
+        }
         return Finding(
             place, "a text that begins with `\(indicator)` must be quoted",
             instead: "write \"\(value.isEmpty ? indicator : value)\"")
@@ -144,11 +156,14 @@ struct YAMLSlips {
     /// The text from a place to the end of the item in a list, or to a comment.
     private func word(at place: SourcePosition) -> String {
         let rest = lineText(place.line).dropFirst(max(0, place.column - 1))
-        let isInList = lineText(place.line).prefix(max(0, place.column - 1)).contains("[")
+        let front = lineText(place.line).prefix(max(0, place.column - 1))
+        var ends: Set<Unicode.Scalar> = []
+        if front.contains("[") { ends.formUnion([",", "]"]) }
+        if front.contains("{") { ends.formUnion([",", "}"]) }
         var word = String.UnicodeScalarView()
         for scalar in rest.prefix(80) {
             if scalar == "#", word.last == " " { break }
-            if isInList, scalar == "," || scalar == "]" { break }
+            if ends.contains(scalar) { break }
             word.append(scalar)
         }
         while let last = word.last, last == " " || last == "\t" { word.removeLast() }

@@ -107,11 +107,7 @@ public final class SQLiteQueue: DeliveryQueue {
 
     public func settlingDue(at now: MonotonicInstant, limit: Int) async throws(Failure) -> [SettlingFile] {
         note(now)
-        return try await read { database in
-            try database.rows(
-                SettlingRow.select + " WHERE s.due <= ? ORDER BY s.due LIMIT ?", [now.nanoseconds, limit]
-            ).map { try SettlingRow($0).file }
-        }
+        return try await read { try $0.settlingDue(at: now, limit: limit) }
     }
 
     /// Of the run that was last handed in with a moment; an instant at 0 means "now".
@@ -131,9 +127,13 @@ public final class SQLiteQueue: DeliveryQueue {
         at now: MonotonicInstant, tables: Set<TableReference>, excluding excluded: Set<DeliveryID>, limit: Int
     ) async throws(Failure) -> [Delivery] {
         note(now)
-        let passed = unreadable.withLock { Set($0.keys) }.union(excluded.map(\.value))
-        let found = try await read { try $0.due(at: now, tables: tables, excluding: passed, limit: limit) }
-        report(found.unreadable)
+        var found = FoundDeliveries()
+        repeat {
+            // Rows that cannot be read take no place of others: they are told, passed over, and the rest is asked for.
+            let passed = unreadable.withLock { Set($0.keys) }.union(excluded.map(\.value))
+            found = try await read { try $0.due(at: now, tables: tables, excluding: passed, limit: limit) }
+            report(found.unreadable)
+        } while found.deliveries.count < limit && !found.unreadable.isEmpty
         return found.deliveries
     }
 
@@ -184,9 +184,11 @@ public final class SQLiteQueue: DeliveryQueue {
     }
 
     /// `nextDue` is that of rows that wait: what can be done now has none.
-    public func workload(at now: MonotonicInstant) async throws(Failure) -> Workload {
+    public func workload(
+        at now: MonotonicInstant, tables: Set<TableReference>
+    ) async throws(Failure) -> Workload {
         note(now)
-        return try await read { try $0.workload(run: now.run) }
+        return try await read { try $0.workload(run: now.run, tables: tables) }
     }
 
     /// `forget` of a path that the queue holds no content of yet, or whose version is delivered already: whatever

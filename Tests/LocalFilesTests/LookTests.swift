@@ -164,6 +164,9 @@ struct LookTests {
                 await source.close()
             }
         }
+        // Its one thread does this when it has ended, and only then may the folder be removed.
+        flag.raise()
+        try await disturber.run {}
         print("swapped folder: found inside in \(found) of 2000 looks")
     }
 

@@ -73,6 +73,12 @@ actor CommitGroup {
                 let transaction = Transaction(database)
                 do {
                     try database.inTransaction(.immediate) {
+                        if group.count == 1 {
+                            // No savepoint: a whole batch of files inside one makes each of its statements walk the
+                            // list of all pages that the savepoint has kept.
+                            try group[0].write(transaction)
+                            return .commit
+                        }
                         for (index, member) in group.enumerated() {
                             errors[index] = try Self.attempt(member, transaction)
                         }

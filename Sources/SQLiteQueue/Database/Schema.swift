@@ -193,10 +193,11 @@ enum Schema {
         -- How many rows are in which state, kept by triggers, so that asking costs nothing with millions of rows.
         CREATE TABLE rowCount (
             mapping INTEGER NOT NULL REFERENCES mapping (id),
+            destination INTEGER NOT NULL, -- 0: it settles, and has none yet
             state TEXT NOT NULL,
             work INTEGER NOT NULL,
             count INTEGER NOT NULL,
-            PRIMARY KEY (mapping, state, work)
+            PRIMARY KEY (mapping, destination, state, work)
         ) STRICT, WITHOUT ROWID;
         """
 
@@ -249,34 +250,37 @@ enum Schema {
 
         CREATE TRIGGER deliveryCounted AFTER INSERT ON delivery
         BEGIN
-            INSERT INTO rowCount VALUES (NEW.mapping, NEW.public, ifnull(NEW.work, 0), 1)
+            INSERT INTO rowCount VALUES (NEW.mapping, NEW.destination, NEW.public, ifnull(NEW.work, 0), 1)
                 ON CONFLICT DO UPDATE SET count = count + 1;
         END;
 
         CREATE TRIGGER deliveryUncounted AFTER DELETE ON delivery
         BEGIN
             UPDATE rowCount SET count = count - 1
-                WHERE mapping = OLD.mapping AND state = OLD.public AND work = ifnull(OLD.work, 0);
+                WHERE mapping = OLD.mapping AND destination = OLD.destination AND state = OLD.public
+                    AND work = ifnull(OLD.work, 0);
         END;
 
-        CREATE TRIGGER deliveryRecounted AFTER UPDATE OF mapping, public, work ON delivery
-        WHEN OLD.mapping <> NEW.mapping OR OLD.public <> NEW.public OR OLD.work IS NOT NEW.work
+        CREATE TRIGGER deliveryRecounted AFTER UPDATE OF mapping, destination, public, work ON delivery
+        WHEN OLD.mapping <> NEW.mapping OR OLD.destination <> NEW.destination OR OLD.public <> NEW.public OR OLD.work IS NOT NEW.work
         BEGIN
             UPDATE rowCount SET count = count - 1
-                WHERE mapping = OLD.mapping AND state = OLD.public AND work = ifnull(OLD.work, 0);
-            INSERT INTO rowCount VALUES (NEW.mapping, NEW.public, ifnull(NEW.work, 0), 1)
+                WHERE mapping = OLD.mapping AND destination = OLD.destination AND state = OLD.public
+                    AND work = ifnull(OLD.work, 0);
+            INSERT INTO rowCount VALUES (NEW.mapping, NEW.destination, NEW.public, ifnull(NEW.work, 0), 1)
                 ON CONFLICT DO UPDATE SET count = count + 1;
         END;
 
         CREATE TRIGGER settlingCounted AFTER INSERT ON settling
         BEGIN
-            INSERT INTO rowCount VALUES (NEW.mapping, 'settling', 0, 1)
+            INSERT INTO rowCount VALUES (NEW.mapping, 0, 'settling', 0, 1)
                 ON CONFLICT DO UPDATE SET count = count + 1;
         END;
 
         CREATE TRIGGER settlingUncounted AFTER DELETE ON settling
         BEGIN
-            UPDATE rowCount SET count = count - 1 WHERE mapping = OLD.mapping AND state = 'settling' AND work = 0;
+            UPDATE rowCount SET count = count - 1 WHERE mapping = OLD.mapping AND destination = 0 AND state = 'settling'
+                    AND work = 0;
         END;
         """
 }

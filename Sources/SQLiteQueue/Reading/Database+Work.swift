@@ -36,6 +36,12 @@ extension Database {
         return try load(ids.subtracting(excluded).sorted(), limit: limit)
     }
 
+    func settlingDue(at now: MonotonicInstant, limit: Int) throws -> [SettlingFile] {
+        try rows(
+            SettlingRow.select + " WHERE s.due <= ? ORDER BY s.due LIMIT ?", [now.nanoseconds, limit]
+        ).map { try SettlingRow($0).file }
+    }
+
     func importing(in table: TableReference, after: DeliveryID?, limit: Int) throws -> FoundDeliveries {
         guard let destination = try destinationNumber(table) else { return FoundDeliveries() }
         // All of them are due at 0, so that the index gives them by id.
@@ -70,27 +76,33 @@ extension Database {
         return tables
     }
 
-    func workload(run: UInt64) throws -> Workload {
+    func workload(run: UInt64, tables: Set<TableReference>) throws -> Workload {
+        let ready = Set(try tables.compactMap { try destinationNumber($0) })
         var load = Workload()
-        for row in try rows("SELECT state, work, sum(count) FROM rowCount GROUP BY state, work") {
-            let count = Int(clamping: try row.integer(2))
-            switch StoredState.Work(rawValue: try row.integer(1)) {
+        let counts = "SELECT destination, state, work, sum(count) FROM rowCount GROUP BY destination, state, work"
+        for row in try rows(counts) {
+            let count = Int(clamping: try row.integer(3))
+            let work = StoredState.Work(rawValue: try row.integer(2))
+            guard try work == nil || ready.contains(row.integer(0)) else {
+                load.blocked += count
+                continue
+            }
+            switch work {
             case .ready, .waiting: load.live += count
             case .failing: load.failing += count
             case .importing: load.importing += count
-            case nil: if try row.text(0) == PublicState.settling.rawValue { load.settling += count }
+            case nil: if try row.text(1) == PublicState.settling.rawValue { load.settling += count }
             }
         }
-        load.nextDue = try nextDue().map { MonotonicInstant(run: run, nanoseconds: $0) }
+        load.nextDue = try nextDue(ready).map { MonotonicInstant(run: run, nanoseconds: $0) }
         return load
     }
 
-    private func nextDue() throws -> Int64? {
+    private func nextDue(_ destinations: Set<Int64>) throws -> Int64? {
         var next: Int64?
-        for row in try rows("SELECT id FROM destination") {
-            let destination = try row.integer(0)
+        for destination in destinations {
             for work in [StoredState.Work.waiting, .failing] {
-                let due = try self.row(
+                let due = try row(
                     "SELECT min(due) FROM delivery WHERE work = ? AND destination = ?", [work.rawValue, destination])?
                     .optionalInteger(0)
                 if let due { next = min(next ?? due, due) }

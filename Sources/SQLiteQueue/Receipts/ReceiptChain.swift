@@ -98,8 +98,16 @@ private struct ReceiptFields: Encodable {
         md5 = receipt.content.md5
         md5_confirmed = receipt.md5Confirmed
         adopted = receipt.isAdopted
-        delivered_at = Date(timeIntervalSince1970: Double(receipt.deliveredAt.milliseconds) / 1000)
-            .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+        delivered_at = Self.iso8601(receipt.deliveredAt)
+    }
+
+    /// UTC with milliseconds, from whole numbers: a fraction through `Double` would lose one now and then.
+    private static func iso8601(_ time: Timestamp) -> String {
+        let (seconds, thousandths) = (time.milliseconds / 1000, time.milliseconds % 1000)
+        let whole = thousandths < 0 ? seconds - 1 : seconds
+        let digits = String(1000 + (thousandths < 0 ? thousandths + 1000 : thousandths)).dropFirst()
+        let text = Date(timeIntervalSince1970: Double(whole)).formatted(Date.ISO8601FormatStyle())
+        return text.dropLast() + "." + digits + "Z"
     }
 }
 

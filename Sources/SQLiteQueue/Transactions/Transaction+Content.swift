@@ -31,6 +31,12 @@ extension Transaction {
         if let other = try transferOfSameInode(question) { return .behind(other) }
         if let older = try olderUnderWay(question) { return .behind(older) }
         let hasDelivered = try supersedeOlder(question)
+        // Path and content together are already on the table, whoever sent them.
+        if let exact = try database.knownUpload(question.uploadName, question.table) {
+            try adopt(exact, question)
+            try write(question)
+            return .adopts(exact)
+        }
         if hasDelivered {
             try write(question)
             return .successor(try deliveredBefore(question) ?? delivery.id)

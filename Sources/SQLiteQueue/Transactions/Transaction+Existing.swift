@@ -7,17 +7,13 @@ extension Transaction {
     /// - Throws: `Failure` of kind `transient` where the table's uploads were never listed as a whole.
     func judgeExisting(_ question: ContentQuestion) throws -> Standing? {
         let upTo = try baseline(question)
-        if let exact = try database.knownUpload(question.uploadName, question.table) {
-            try adopt(exact, question)
-            return .adopts(exact)
-        }
         let equal = try equalUploads(question, upTo: upTo)
-        for upload in equal where !UploadTag.isTagged(upload.name) {
+        for upload in equal where !UploadName.isTagged(upload.name) {
             guard try !isAdopted(upload, question) else { continue }
             try adopt(upload, question)
             return .adopts(upload)
         }
-        if let tagged = equal.first(where: { UploadTag.isTagged($0.name) }) {
+        if let tagged = equal.first(where: { UploadName.isTagged($0.name) }) {
             return .strange(.equalsUpload(tagged.name))
         }
         return try hasUntagged(question.table, upTo: upTo) ? .strange(.tableHasOtherUploads) : nil
@@ -64,7 +60,7 @@ extension Transaction {
             ])
     }
 
-    private func adopt(_ upload: RemoteUpload, _ question: ContentQuestion) throws {
+    func adopt(_ upload: RemoteUpload, _ question: ContentQuestion) throws {
         try database.run("DELETE FROM adoption WHERE delivery = ?", [question.row.id])
         try database.run(
             "INSERT INTO adoption (remoteTable, name, md5, size, delivery) VALUES (?, ?, ?, ?, ?)",

@@ -127,6 +127,7 @@ extension Transaction {
         case .judge: return (.working(.pending(.existing)), "settled; it was there before")
         case .deliver:
             if isChange { return (.working(.pending(.examine)), "settled; the path is known") }
+            if admitted.file.isExisting { return (.working(.pending(.examine)), "settled; it was there before") }
             if admitted.look.links > 1 { return (.working(.pending(.examine)), "settled; it has other names") }
             if try isPerhapsMoved(admitted.look.observation, file) {
                 return (.working(.pending(.examine)), "settled; perhaps moved")

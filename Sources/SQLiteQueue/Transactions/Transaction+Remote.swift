@@ -102,7 +102,7 @@ extension Transaction {
                 generation = excluded.generation, isPresent = 1
             """,
             [table, version.column, upload.uri, upload.name] + RemoteUploadRow.columns(upload.status) + [
-                upload.size, upload.md5?.column, UploadTag.isTagged(upload.name), generation,
+                upload.size, upload.md5?.column, UploadName.isTagged(upload.name), generation,
             ])
     }
 
