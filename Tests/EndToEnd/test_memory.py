@@ -187,8 +187,11 @@ def test_two_agents_with_the_same_files_make_one_upload_each(world: World) -> No
     world.agent("first").map(world.folder).run_once()
     copy = world.root / "copy"
     shutil.copytree(world.folder, copy)
+    registered = world.record.counts()["post-uploads"]
+    world.agent("second").map(copy, existing="upload").run_once()
+    assert world.record.counts()["post-uploads"] == registered
     with world.nothing_sent():
-        world.agent("second").map(copy, existing="upload").run_once()
+        world.agent("third").map(copy).run_once()
     world.judge()
 
 
