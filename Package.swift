@@ -28,10 +28,12 @@ func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = []
+) -> Target {
     .testTarget(
         name: name + "Tests", dependencies: [.byName(name: name), "SyncTestSupport"] + dependencies,
-        resources: resources, swiftSettings: strict)
+        exclude: exclude, resources: resources, swiftSettings: strict)
 }
 
 let package = Package(
@@ -83,14 +85,14 @@ let package = Package(
         .target(
             name: "SyncTestSupport", dependencies: ["SyncCore", crypto, system], path: "Tests/SyncTestSupport",
             swiftSettings: strict),
-        tests("SyncCore", [system]),
+        tests("SyncCore", [system], exclude: ["Scenarios", "Golden"]),
         tests("FolderWatch", ["SyncCore", system]),
-        tests("LocalFiles", ["SyncCore", system]),
-        tests("SQLiteQueue", ["SyncCore", grdb, system]),
+        tests("LocalFiles", ["SyncCore", "CLinux", crypto, system]),
+        tests("SQLiteQueue", ["SyncCore", grdb, logging, system], resources: [.copy("Golden")]),
         tests("RedivisAPI", ["SyncCore", "RedivisSandbox", logging, nioCore, nioHTTP1, nioPosix, nioSSL]),
         tests("MappingConfig", ["SyncCore", system]),
         tests("SyncEngine", ["SyncCore", "SQLiteQueue", "LocalFiles", "FolderWatch", logging, system]),
-        tests("RedivisSandbox", []),
+        tests("RedivisSandbox", [], resources: [.copy("Transcripts")]),
         tests("RedivisSyncCLI", ["SyncCore", argumentParser]),
     ]
 )

@@ -1,9 +1,9 @@
 # Sourced by Tests/run, Tests/full, Tests/benchmark and examples/quickstart: what a machine needs before anything is built.
 # shellcheck shell=bash
 
-# What Swift needs to link (the first line), what we link against, and what the tests and examples use.
+# What Swift itself needs to run and to link, what we link against, and what the tests and examples use.
 DEBIAN_PACKAGES=(
-    binutils g++ libc6-dev libstdc++-12-dev git ca-certificates tzdata
+    libncurses6 libxml2 binutils g++ libc6-dev libstdc++-12-dev git ca-certificates tzdata
     libsqlite3-dev zlib1g-dev
     python3 python3-venv curl openssl
 )
@@ -54,9 +54,11 @@ check_swift() {
     local where="get one from https://www.swift.org/install/linux/ and put its usr/bin on the PATH"
     command -v swift >/dev/null || fail "no Swift toolchain; at least $SWIFT_MAJOR.$SWIFT_MINOR is needed: $where" 69
     local version major minor
-    version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p' | head -n 1)
+    version=$(swift --version 2>&1 || true)
+    local said=$version
+    version=$(sed -n 's/.*Swift version \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p' <<<"$said" | head -n 1)
     major=${version%%.*} minor=${version#*.}
-    [ -n "$version" ] || fail "swift --version says nothing that can be read: $where" 69
+    [ -n "$version" ] || fail "swift --version does not say its version but: $said; $where" 69
     if [ "$major" -lt "$SWIFT_MAJOR" ] || { [ "$major" = "$SWIFT_MAJOR" ] && [ "$minor" -lt "$SWIFT_MINOR" ]; }; then
         fail "Swift $version is too old; at least $SWIFT_MAJOR.$SWIFT_MINOR is needed: $where" 69
     fi

@@ -6,7 +6,11 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 // Own names for what <linux/openat2.h> has, so that older kernel headers will do (openat2(2)).
@@ -15,9 +19,11 @@ struct resolve_how {
     uint64_t mode;
     uint64_t resolve;
 };
+#define RESOLVE_HOW_NO_XDEV 0x01
 #define RESOLVE_HOW_NO_MAGICLINKS 0x02
 #define RESOLVE_HOW_NO_SYMLINKS 0x04
 #define RESOLVE_HOW_BENEATH 0x08
+#define RESOLVE_HOW_CACHED 0x20
 
 #ifndef SYS_openat2
 #define SYS_openat2 437 // the same on every architecture
@@ -27,16 +33,24 @@ static const int step_flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 typedef int (*opener)(int directory, const char *name, int flags);
 
-static int by_openat2(int directory, const char *path, int flags) {
+static int resolve(int directory, const char *path, int flags, uint64_t how_to_resolve) {
     struct resolve_how how;
     memset(&how, 0, sizeof how);
     how.flags = (uint64_t)(unsigned int)flags;
-    how.resolve = RESOLVE_HOW_BENEATH | RESOLVE_HOW_NO_SYMLINKS | RESOLVE_HOW_NO_MAGICLINKS;
+    how.resolve = how_to_resolve;
     long descriptor;
     do {
         descriptor = syscall(SYS_openat2, directory, path, &how, sizeof how);
     } while (descriptor < 0 && errno == EINTR);
     return descriptor < 0 ? -errno : (int)descriptor;
+}
+
+static const uint64_t beneath = RESOLVE_HOW_BENEATH | RESOLVE_HOW_NO_SYMLINKS | RESOLVE_HOW_NO_MAGICLINKS;
+
+static int by_openat2(int directory, const char *path, int flags) { return resolve(directory, path, flags, beneath); }
+
+static int by_cached_openat2(int directory, const char *path, int flags) {
+    return resolve(directory, path, flags, beneath | RESOLVE_HOW_NO_XDEV | RESOLVE_HOW_CACHED);
 }
 
 static int by_openat(int directory, const char *name, int flags) {
@@ -118,6 +132,45 @@ int clinux_open_beneath(int directory, const char *path, size_t length, int flag
         return clinux_open_beneath_stepwise(directory, path, length, flags);
     default:
         return result;
+    }
+}
+
+int clinux_open_folder_cached(const char *path) {
+    return resolve(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_HOW_CACHED);
+}
+
+int clinux_open_beneath_cached(int directory, const char *path, size_t length, int flags) {
+    if (length >= PATH_MAX) return -ENAMETOOLONG;
+    if (has_dots(path, length)) return -EXDEV;
+    return open_in_pieces(by_cached_openat2, PATH_MAX - 2, directory, path, length, flags);
+}
+
+int clinux_device_cached(int file, uint64_t *device) {
+    struct statx status;
+    if (statx(file, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &status) < 0) return -errno;
+    *device = makedev(status.stx_dev_major, status.stx_dev_minor);
+    return 0;
+}
+
+ssize_t clinux_read_cached(int file, void *buffer, size_t size, off_t offset) {
+    struct iovec piece = {.iov_base = buffer, .iov_len = size};
+    ssize_t count = preadv2(file, &piece, 1, offset, RWF_NOWAIT);
+    return count < 0 ? -errno : count;
+}
+
+int clinux_is_local(int file) {
+    struct statfs system;
+    if (fstatfs(file, &system) < 0) return 0;
+    switch ((unsigned long)system.f_type & 0xFFFFFFFF) {
+    case 0xEF53:     // ext2, ext3, ext4
+    case 0x58465342: // xfs
+    case 0x9123683E: // btrfs
+    case 0xF2F52010: // f2fs
+    case 0x2FC12FC1: // zfs
+    case 0x01021994: // tmpfs
+        return 1;
+    default:
+        return 0;
     }
 }
 

@@ -32,6 +32,8 @@ struct DigestTrail: Sendable {
     static let capacity = 65_536
     private static let digestSize = 32
 
+    static func boundary(after offset: Int64) -> Int64 { (offset / step + 1) * step }
+
     /// The number (offset / step) of the next boundary.
     private var next: Int64?
     private var count = 0

@@ -11,12 +11,14 @@ final class LocalOpenSource: OpenSource {
     private let path: RelativePath
     private let folder: FilePath
     private let threads: WorkerThreads
+    private let devices: LocalDevices
     private let reader: HashingReader
 
-    init(file: OpenFile, path: RelativePath, folder: FilePath, threads: WorkerThreads) {
+    init(file: OpenFile, path: RelativePath, folder: FilePath, threads: WorkerThreads, devices: LocalDevices) {
         self.path = path
         self.folder = folder
         self.threads = threads
+        self.devices = devices
         reader = HashingReader(
             file: file, threads: threads,
             trouble: { FileTrouble.failure($0, "read", path, in: folder) },
@@ -25,8 +27,15 @@ final class LocalOpenSource: OpenSource {
 
     func observe() async throws(Failure) -> FileObservation {
         guard let file = reader.file else { throw FileTrouble.failure(EBADF, "observe", path, in: folder) }
+        if let root = devices.cachedFolder(folder), isLocal(file),
+            let observation = try? Self.observe(file, path, in: folder, beneath: root)
+        {
+            return observation
+        }
         let (path, folder) = (path, folder)
-        return try await threads.run { () throws(Failure) in try Self.observe(file, path, in: folder) }
+        return try await threads.run { () throws(Failure) in
+            try Self.observe(file, path, in: folder, beneath: OpenFile.folder(folder))
+        }
     }
 
     var hashedOffset: Int64 {
@@ -54,20 +63,27 @@ final class LocalOpenSource: OpenSource {
     }
 
     func close() async {
-        reader.close()
+        guard let file = reader.close() else { return }
+        // Closing the last descriptor of a deleted file frees its blocks, which can take long.
+        if isLocal(file), case .success(let status) = file.status(), status.st_nlink > 0 { return }
+        threads.submit { withExtendedLifetime(file) {} }
+    }
+
+    private func isLocal(_ file: OpenFile) -> Bool {
+        var device: UInt64 = 0
+        return clinux_device_cached(file.descriptor, &device) == 0 && devices.contains(device)
     }
 
     /// The open file's own status first and the path's after it: where the path still names the file then, it did so
     /// all the while, or was put back, which ctime shows.
     private static func observe(
-        _ file: OpenFile, _ path: RelativePath, in folder: FilePath
+        _ file: OpenFile, _ path: RelativePath, in folder: FilePath, beneath root: OpenFile
     ) throws(Failure) -> FileObservation {
         let observation: FileObservation
         switch file.status() {
         case .success(let status): observation = FileObservation(status)
         case .failure(let error): throw FileTrouble.failure(error.rawValue, "observe", path, in: folder)
         }
-        let root = try OpenFile.folder(folder)
         switch root.beneath(path, flags: clinux_o_path()).flatMap({ $0.status() }) {
         case .success(let status):
             guard FileObservation(status).isSameFile(as: observation) else {

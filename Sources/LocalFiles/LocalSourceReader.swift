@@ -10,10 +10,16 @@ import SystemPackage
 /// that a device or a FIFO does not notice. Sources are opened for reading only.
 public final class LocalSourceReader: SourceReader {
     private let threads: WorkerThreads
+    private let devices: LocalDevices
 
     /// - Parameter threadLimit: how many threads may block in the file system at once; they start when needed.
-    public init(threadLimit: Int = 16) {
+    public convenience init(threadLimit: Int = 16) {
+        self.init(threadLimit: threadLimit, answersFromCache: true)
+    }
+
+    init(threadLimit: Int, answersFromCache: Bool) {
         threads = WorkerThreads(limit: threadLimit)
+        devices = LocalDevices(isUsed: answersFromCache)
     }
 
     /// Has SIGIO ignored, process-wide; to be called once, when the program starts.
@@ -26,16 +32,32 @@ public final class LocalSourceReader: SourceReader {
     }
 
     public func look(at path: RelativePath, in folder: FilePath) async throws(Failure) -> FileLook? {
-        try await threads.run { () throws(Failure) in try Self.look(at: path, in: folder) }
+        if let root = devices.cachedFolder(folder), let look = try? Self.look(at: path, in: folder, beneath: root) {
+            return look
+        }
+        let devices = devices
+        return try await threads.run { () throws(Failure) in
+            let root = try OpenFile.folder(folder)
+            devices.learn(from: root)
+            return try Self.look(at: path, in: folder, beneath: root)
+        }
     }
 
     public func open(_ path: RelativePath, in folder: FilePath) async throws(Failure) -> any OpenSource {
-        try await openSource(path, in: folder)
+        let file = try await openFile(path, in: folder)
+        return LocalOpenSource(file: file, path: path, folder: folder, threads: threads, devices: devices)
     }
 
-    func openSource(_ path: RelativePath, in folder: FilePath) async throws(Failure) -> LocalOpenSource {
-        let file = try await threads.run { () throws(Failure) in try Self.openForReading(path, in: folder) }
-        return LocalOpenSource(file: file, path: path, folder: folder, threads: threads)
+    private func openFile(_ path: RelativePath, in folder: FilePath) async throws(Failure) -> OpenFile {
+        if let root = devices.cachedFolder(folder), let file = try? Self.open(path, in: folder, beneath: root) {
+            return file
+        }
+        let devices = devices
+        return try await threads.run { () throws(Failure) in
+            let root = try OpenFile.folder(folder)
+            devices.learn(from: root)
+            return try Self.open(path, in: folder, beneath: root)
+        }
     }
 
     public func problem(with folder: FilePath) async -> Failure? {
@@ -51,10 +73,11 @@ public final class LocalSourceReader: SourceReader {
         }
     }
 
-    // MARK: On a worker thread
+    // MARK: By descriptor
 
-    private static func openForReading(_ path: RelativePath, in folder: FilePath) throws(Failure) -> OpenFile {
-        let root = try OpenFile.folder(folder)
+    private static func open(
+        _ path: RelativePath, in folder: FilePath, beneath root: OpenFile
+    ) throws(Failure) -> OpenFile {
         func trouble(_ error: Errno) -> Failure { FileTrouble.failure(error.rawValue, "open", path, in: folder) }
         switch regularFile(path, beneath: root) {
         case .success: break
@@ -79,8 +102,9 @@ public final class LocalSourceReader: SourceReader {
             .flatMap { $0.isRegularFile ? .success($0) : .failure(.noSuchFileOrDirectory) }
     }
 
-    private static func look(at path: RelativePath, in folder: FilePath) throws(Failure) -> FileLook? {
-        let root = try OpenFile.folder(folder)
+    private static func look(
+        at path: RelativePath, in folder: FilePath, beneath root: OpenFile
+    ) throws(Failure) -> FileLook? {
         func verdict(on error: Errno) throws(Failure) -> FileLook? {
             let failure = FileTrouble.failure(error.rawValue, "open", path, in: folder)
             if failure.kind == .sourceGone { return nil }
@@ -95,7 +119,7 @@ public final class LocalSourceReader: SourceReader {
         case .success(let file):
             guard let look = WriterLease.look(at: file) else { return try verdict(on: .ioError) }
             return look.isRegular ? look.look : nil
-        case .failure(.resourceTemporarilyUnavailable):
+        case .failure(.resourceTemporarilyUnavailable) where !root.isCachedOnly:
             // Another program's lease is in the way, so that program may be writing.
             return FileLook(observation: FileObservation(before), links: UInt64(before.st_nlink), writers: .somebody)
         case .failure(let error):

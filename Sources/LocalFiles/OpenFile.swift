@@ -7,9 +7,12 @@ import SystemPackage
 /// the kernel has given to another file meanwhile.
 final class OpenFile: Sendable {
     let descriptor: Int32
+    /// What is opened beneath this one comes from the kernel's caches, or fails with whatever error.
+    let isCachedOnly: Bool
 
-    init(_ descriptor: Int32) {
+    init(_ descriptor: Int32, isCachedOnly: Bool = false) {
         self.descriptor = descriptor
+        self.isCachedOnly = isCachedOnly
     }
 
     deinit {
@@ -25,9 +28,9 @@ final class OpenFile: Sendable {
 
     /// Opens `path` beneath this folder, no link followed.
     func beneath(_ path: RelativePath, flags: Int32) -> Result<OpenFile, Errno> {
+        let open = isCachedOnly ? clinux_open_beneath_cached : clinux_open_beneath
         let opened = path.bytes.withUnsafeBytes { bytes in
-            clinux_open_beneath(
-                descriptor, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count, flags)
+            open(descriptor, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count, flags)
         }
         return opened >= 0 ? .success(OpenFile(opened)) : .failure(Errno(rawValue: -opened))
     }

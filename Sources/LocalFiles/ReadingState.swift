@@ -56,6 +56,11 @@ struct ReadingState: Sendable {
             self.file = file
         }
 
+        /// Whether it is over in some ten microseconds: a short rest within one step of the trail.
+        var isTiny: Bool {
+            includesMD5 && range.count <= 16 << 10 && range.upperBound <= DigestTrail.boundary(after: range.lowerBound)
+        }
+
         /// A used buffer, or nothing. Moved out, since a second reference would have it copied at the first write.
         mutating func takeBuffer() -> [UInt8] {
             defer { buffer = [] }

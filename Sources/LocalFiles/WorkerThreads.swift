@@ -66,8 +66,9 @@ private final class JobQueue: @unchecked Sendable {
             threads += 1
         }
         let isStranded = threads == 0
-        pthread_cond_signal(filled)
         pthread_mutex_unlock(mutex)
+        // Behind the unlock, so that the thread that wakes does not find the mutex taken.
+        pthread_cond_signal(filled)
         // No thread can be had at all: the caller does the work itself, slowly but surely.
         if isStranded, let job = takeWithoutWaiting() { job() }
     }

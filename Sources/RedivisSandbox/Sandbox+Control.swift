@@ -13,6 +13,11 @@ extension Sandbox {
 
     public var switches: SandboxSwitches { core.switches }
 
+    /// Sets the sandbox's wall clock forward, so that sessions age. Import delays are not touched.
+    public func advanceClock(by duration: Duration) {
+        core.clock.advance(milliseconds: duration.components.seconds * 1000)
+    }
+
     /// How many requests of a class were answered, or left without an answer, since this sandbox started.
     public func requestCount(_ kind: RequestClass) -> Int { core.log.count(of: kind) }
 

@@ -41,6 +41,10 @@ public struct SandboxSwitches: Sendable {
     public enum SecondVersion: String, Sendable, CaseIterable { case refuse, existing }
     public enum UploadURI: String, Sendable, CaseIterable { case id, name }
     public enum URIEncoding: String, Sendable, CaseIterable { case raw, encoded }
+    public enum FinishedLifetime: String, Sendable, CaseIterable {
+        case day = "24h"
+        case unlimited
+    }
     public enum ReleasedWrite: String, Sendable, CaseIterable {
         case badRequest = "400"
         case forbidden = "403"
@@ -79,6 +83,8 @@ public struct SandboxSwitches: Sendable {
     /// Whether an upload's `uri` ends with its id (documentation) or its folded name (clients).
     public var uploadURI = UploadURI.id
     public var uriEncoding = URIEncoding.raw
+    /// How long a finished upload can still be registered, counted from its opening.
+    public var finishedLifetime = FinishedLifetime.day
     /// Status of a write to a released version.
     public var releasedWrite = ReleasedWrite.badRequest
 
@@ -149,5 +155,6 @@ public struct SandboxSwitches: Sendable {
         Known("upload-uri", \.uploadURI),
         Known("uri-encoding", \.uriEncoding),
         Known("released-write", \.releasedWrite),
+        Known("finished-lifetime", \.finishedLifetime),
     ]
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import SyncCore
+import SystemPackage
 
 /// Arguments as bytes. A path may hold bytes that are no UTF-8, which a `String` cannot; such bytes travel through
 /// the parser as scalars of the last private-use plane and come back as bytes in `PathArgument`.
@@ -83,9 +84,22 @@ struct PathArgument: ExpressibleByArgument, Hashable {
         return components.reduce(into: []) { $0 += [slash] + $1 }
     }
 
+    var path: FilePath { FilePath(bytes: bytes) }
+
     private static var workingDirectory: [UInt8] {
         guard let path = getcwd(nil, 0) else { return [] }
         defer { free(path) }
         return Array(UnsafeRawBufferPointer(start: path, count: strlen(path)))
+    }
+}
+
+extension FilePath {
+    /// Of bytes without a NUL.
+    init(bytes: [UInt8]) {
+        self = (bytes.filter { $0 != 0 } + [0]).withUnsafeBufferPointer { buffer in
+            buffer.withMemoryRebound(to: CInterop.PlatformChar.self) { characters in
+                characters.baseAddress.map { FilePath(platformString: $0) } ?? FilePath()
+            }
+        }
     }
 }

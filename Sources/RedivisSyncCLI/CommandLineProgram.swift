@@ -33,7 +33,8 @@ struct RedivisSyncCommand: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            SandboxCommand.self
+            RunCommand.self, CheckCommand.self, ListCommand.self, WhyCommand.self, RetryCommand.self,
+            ForgetCommand.self, ResolveCommand.self, SandboxCommand.self,
         ])
 }
 

@@ -10,8 +10,6 @@ actor DeliveryDispatcher {
     private let bell = WorkBell()
     private var active: Set<DeliveryID> = []
     private var upcoming: [Delivery] = []
-    /// Counts every run that ended: whoever waits for quiet looks whether it has changed.
-    private(set) var finishedRuns = 0
 
     /// How long the queue is left alone where nothing rings: a row may be due without anybody having rung.
     static let idlePause: Duration = .seconds(5)
@@ -68,14 +66,14 @@ actor DeliveryDispatcher {
 
     private func finished(_ id: DeliveryID) async {
         active.remove(id)
-        finishedRuns += 1
         await bell.ring()
     }
 
     private func pause() async throws(Failure) -> Duration {
         guard active.count < limit else { return Self.idlePause }
         let now = ports.clock.now().monotonic
-        guard let due = try await ports.queue.workload(at: now).nextDue else { return Self.idlePause }
+        let load = try await ports.queue.workload(at: now, tables: await directory.ready)
+        guard let due = load.nextDue else { return Self.idlePause }
         return min(max(due.since(now) ?? .zero, .milliseconds(10)), Self.idlePause)
     }
 }

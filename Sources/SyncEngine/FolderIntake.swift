@@ -6,7 +6,7 @@ public actor FolderIntake {
     private let ports: EnginePorts
     private let host: String
     private let observer: EngineObserver
-    /// Files that were seen to change, or to be written, while they settled: a single run does not wait for them.
+    /// Files that somebody had open for writing at the last look: a single run does not wait for them.
     private var restless: Set<SettlingKey> = []
 
     private struct SettlingKey: Hashable {
@@ -27,7 +27,7 @@ public actor FolderIntake {
         self.observer = observer
     }
 
-    /// How many files changed while they settled.
+    /// How many files somebody had open for writing at the last look.
     public var restlessCount: Int { restless.count }
 
     // MARK: Scanning
@@ -117,24 +117,30 @@ public actor FolderIntake {
             restless.remove(SettlingKey(mapping: file.mapping, path: file.path))
             return .drop(file.mapping, file.path)
         case .unsettled(let next, let lookAgain):
-            if next.quietSince != file.quietSince {
-                restless.insert(SettlingKey(mapping: file.mapping, path: file.path))
-            }
+            let key = SettlingKey(mapping: file.mapping, path: file.path)
+            if look?.writers == .somebody { restless.insert(key) } else { restless.remove(key) }
             return .lookAgain(next, at: lookAgain)
         case .settled(let look):
             restless.remove(SettlingKey(mapping: file.mapping, path: file.path))
-            guard case .deliver(mapping.id) = configuration.route(of: file.path, in: mapping, size: look.observation.size)
-            else { return .drop(file.mapping, file.path) }
-            return admitted(file, look, mapping)
+            switch configuration.route(of: file.path, in: mapping, size: look.observation.size) {
+            case .deliver(mapping.id):
+                return admitted(file, look, mapping)
+            case .ignored(let rule) where mapping.patternRule(against: file.path) == nil:
+                return admitted(file, look, mapping, as: .ignore(rule))
+            case .deliver, .ignored, .unmapped:
+                return .drop(file.mapping, file.path)
+            }
         }
     }
 
-    private func admitted(_ file: SettlingFile, _ look: FileLook, _ mapping: Mapping) -> SettleOutcome {
+    private func admitted(
+        _ file: SettlingFile, _ look: FileLook, _ mapping: Mapping, as disposition: AdmittedFile.Disposition? = nil
+    ) -> SettleOutcome {
         .admit(
             AdmittedFile(
                 file: file, look: look, table: mapping.table,
                 nameBase: mapping.uploadName.expand(path: file.path, mapping: mapping.id, host: host),
-                disposition: disposition(of: file, mapping)))
+                disposition: disposition ?? self.disposition(of: file, mapping)))
     }
 
     private func disposition(of file: SettlingFile, _ mapping: Mapping) -> AdmittedFile.Disposition {
@@ -149,11 +155,13 @@ public actor FolderIntake {
 }
 
 extension Configuration {
-    /// Whether a file that a scan of this mapping's folder met is this mapping's to deliver.
+    /// Whether a file that a scan of this mapping's folder met is this mapping's: to deliver, or to list as ignored
+    /// because of its size. What the patterns leave out is not listed: there may be millions of it.
     func takes(_ file: SeenFile, for mapping: Mapping) -> Bool {
         switch route(of: file.path, in: mapping, size: file.observation.size) {
         case .deliver(let id): id == mapping.id
-        case .ignored, .unmapped: false
+        case .ignored: mapping.patternRule(against: file.path) == nil
+        case .unmapped: false
         }
     }
 }

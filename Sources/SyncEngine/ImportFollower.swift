@@ -7,6 +7,8 @@ actor ImportFollower {
     private var tables: Set<TableReference> = []
     private var misses: [DeliveryID: Int] = [:]
     private let bell = WorkBell()
+    /// Whether the last walk found nobody to ask.
+    private(set) var isOutOfReach = false
 
     static let shortestPause: Duration = .milliseconds(300)
     static let longestPause: Duration = .seconds(10)
@@ -40,7 +42,9 @@ actor ImportFollower {
             for table in tables {
                 do throws(Failure) {
                     hasMoved = try await follow(table, apply) || hasMoved
+                    isOutOfReach = false
                 } catch {
+                    isOutOfReach = true
                     observer(.tableProblem(table, error))
                 }
             }

@@ -11,7 +11,7 @@ public struct OnceRun: Sendable {
     private let follower: ImportFollower
     private let runner: DeliveryRunner
 
-    /// How long nothing may succeed, while there is only work that fails, before a single run gives up; the work
+    /// How long nothing may move, while all that is left fails or does not settle, before a single run gives up; the work
     /// stays in the queue.
     public static let patience: Duration = .seconds(60)
 
@@ -105,21 +105,24 @@ public struct OnceRun: Sendable {
             try Task.checkCancellation()
             let nextLook = try await intake.lookAtDueFiles()
             await dispatcher.ring()
-            let load = try await ports.queue.workload(at: ports.clock.now().monotonic)
+            let load = try await ports.queue.workload(
+                at: ports.clock.now().monotonic, tables: await directory.ready)
             let now = ports.clock.now().monotonic
-            let progress = Progress(load, runs: await dispatcher.finishedRuns)
+            let progress = Progress(load)
             if progress != seen {
                 seen = progress
                 quietSince = now
             }
             let restless = await intake.restlessCount
             let outcomes = await tables.summary
+            // What somebody holds open for writing may stay so for ever: it is left to a later run.
             let settlesStill = nextLook != nil && load.settling > restless
             let isIdle = await dispatcher.isIdle
-            let isOver = load.live == 0 && load.importing == 0 && !settlesStill && isIdle
-            let stuck = (now.since(quietSince) ?? .zero) >= Self.patience
-            let isRefused = outcomes.areAllDecided && outcomes.ready.isEmpty && !settlesStill
-            if isRefused || isOver && load.failing == 0 && outcomes.areAllDecided || stuck && isOver {
+            let isBlind = await follower.isOutOfReach
+            let isAtRest = load.live == 0 && (load.importing == 0 || isBlind) && !settlesStill && isIdle
+            let mayPass = load.failing + load.importing > 0 || settlesStill || !outcomes.areAllDecided
+            let isStuck = (now.since(quietSince) ?? .zero) >= Self.patience
+            if isAtRest && !mayPass || isStuck && isIdle {
                 return OnceResult(
                     isWhole: isWhole, workload: load, unsettled: restless, tableFailures: outcomes.failures)
             }
@@ -140,7 +143,7 @@ public struct OnceRun: Sendable {
 
         init() {}
 
-        init(_ load: Workload, runs: Int) {
+        init(_ load: Workload) {
             settling = load.settling
             open = load.live + load.importing + load.failing
         }
@@ -196,17 +199,5 @@ actor TableOutcomes {
         }
         summary.areAllDecided = expected.map { decided == $0.count } ?? false
         return summary
-    }
-}
-
-extension Failure.Kind {
-    /// Whether trying again later is the remedy, and not a person.
-    var passesByItself: Bool {
-        switch self {
-        case .transient, .throttled, .ambiguous, .conflict, .stateUnavailable: true
-        case .sessionLost, .sessionRefused, .unauthorized, .forbidden, .rejected, .endpointMissing, .unreadable,
-            .sourceGone, .sourceChanged:
-            false
-        }
     }
 }

@@ -188,6 +188,9 @@ DIGEST = hashlib.sha256(b"x").digest()
         (b"a.d/b", b""),
         (b"a/b.tar.bz2", b".bz2"),
         (b"a.gz", b".gz"),
+        (b"a/.csv", b""),
+        (b"a/.csv.gz", b".gz"),
+        (b"a/b.", b"."),
     ],
 )
 def test_endings(path: bytes, expected_ending: bytes) -> None:
@@ -215,6 +218,11 @@ def test_a_long_name_is_cut_to_255_bytes_before_the_tag(path: bytes) -> None:
     cut = name.split("-" + tag(path, DIGEST))[0]
     assert encode(path).startswith(cut)
     assert not cut.endswith(("%", "%F")), "cut inside an escape"
+
+
+def test_an_ending_without_room_is_text() -> None:
+    path = b"a." + b"x" * 250
+    assert upload_name(path, DIGEST) == f"a.{'x' * 240}-{tag(path, DIGEST)}"
 
 
 def test_twins_get_names_that_do_not_fold_together() -> None:

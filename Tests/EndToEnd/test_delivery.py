@@ -88,6 +88,8 @@ ODD_NAMES = [
     b"\"quoted\" 'and' `ticked`.csv",
     b"a#b%c?d&e:f;g=h+i.csv",
     b"percent%41%zz%.csv",
+    b"100%\xff.csv",
+    b"long ending." + b"x" * 240,
     b"back\\slash.csv",
     b"-starts-with-a-dash.csv",
     b" leading and trailing ",
@@ -230,6 +232,26 @@ def test_upload_name_and_format_reach_redivis(world: World) -> None:
     assert upload.fields["nullMarkers"] == ["NA", ""]
 
 
+def test_the_sources_are_not_touched(world: World) -> None:
+    """ctime moves with every change of content, name, owner or times, and no program can set it back."""
+    for number in range(20):
+        world.write(f"d{number % 3}/{number}.csv", 1000 + number)
+
+    def looks() -> dict[bytes, tuple]:
+        found = {}
+        for path in [os.fsencode(world.folder), *walk(world.folder), *folders(world.folder)]:
+            status = os.lstat(path)
+            found[path] = (status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        return found
+
+    before = looks()
+    agent = world.agent().map(world.folder)
+    agent.run_once()
+    agent.run_once()
+    assert looks() == before
+    world.judge()
+
+
 def test_a_file_that_somebody_writes_is_not_taken(world: World) -> None:
     world.write("whole.csv", b"whole\n")
     agent = world.agent().map(world.folder, settle="200ms")
@@ -237,7 +259,7 @@ def test_a_file_that_somebody_writes_is_not_taken(world: World) -> None:
         file.write(b"first half,")
         file.flush()
         result = agent.run_once(status=LEFT)
-        assert "growing.csv" in result.errors
+        assert "still being written" in result.errors
         world.judge([one for one in world.expect() if one.paths[0] == b"whole.csv"])
         file.write(b"second half\n")
     agent.run_once()
@@ -313,6 +335,10 @@ def walk(folder: Path) -> list[bytes]:
     for directory, _, names in os.walk(os.fsencode(folder)):
         found += [os.path.join(directory, name) for name in names]
     return found
+
+
+def folders(folder: Path) -> list[bytes]:
+    return [os.fsencode(path) for path in folder.rglob("*") if path.is_dir()]
 
 
 def is_text(path: bytes) -> bool:

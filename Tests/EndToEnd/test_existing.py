@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import LEFT, TABLE, World
+from harness import LEFT, TABLE, World, kill, wait_until
 
 
 def fill(world: World) -> None:
@@ -93,12 +93,8 @@ def test_a_kill_in_the_first_seconds_does_not_make_our_uploads_somebody_elses(wo
     for _ in range(3):
         process = agent.start("run", "--once")
         seen = len(world.record.uploads())
-        try:
-            while process.poll() is None and len(world.record.uploads()) < seen + 2:
-                pass
-        finally:
-            process.kill()
-            process.communicate()
+        wait_until(lambda: process.poll() is not None or len(world.record.uploads()) >= seen + 2, 30)
+        kill(process)
     agent.run_once()
     world.judge()
 

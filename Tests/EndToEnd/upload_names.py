@@ -33,15 +33,15 @@ def encode(raw: bytes) -> str:
 
 
 def ending(raw: bytes) -> bytes:
-    """`.csv` of `a/b.csv`, `.csv.gz` of `a/b.csv.gz`, nothing of `a.d/b`."""
+    """`.csv` of `a/b.csv`, `.csv.gz` of `a/b.csv.gz`, nothing of `a.d/b`. A dot that begins a name begins no ending."""
     name = raw.rsplit(b"/", 1)[-1]
     dot = name.rfind(b".")
-    if dot < 0:
+    if dot <= 0:
         return b""
     last = name[dot:]
     if last in (b".gz", b".zip"):
         before = name.rfind(b".", 0, dot)
-        if before >= 0 and len(name) - before <= LONGEST_DOUBLE_ENDING:
+        if before > 0 and len(encode(name[before:])) <= LONGEST_DOUBLE_ENDING:
             return name[before:]
     return last
 
@@ -77,7 +77,7 @@ def upload_name(
 ) -> str:
     """The name under which the contract registers the content `sha256` (32 raw bytes) at `path` below its folder."""
     name = path.rsplit(b"/", 1)[-1]
-    suffix = name[name.rfind(b".") :] if b"." in name else b""
+    suffix = ending(name)
     values = {
         b"{path}": path,
         b"{name}": name,
@@ -88,6 +88,9 @@ def upload_name(
     }
     raw = re.sub(rb"\{[a-z]+\}", lambda match: values[match.group(0)], template.encode())
     last = ending(raw)
-    stem = raw[: len(raw) - len(last)]
     behind = f"-{tag(raw, sha256)}{encode(last)}"
+    if len(behind.encode()) > LONGEST:
+        # An ending that leaves no room is text like any other; the tag stands last.
+        last, behind = b"", f"-{tag(raw, sha256)}"
+    stem = raw[: len(raw) - len(last)]
     return _cut(stem, LONGEST - len(behind.encode())) + behind

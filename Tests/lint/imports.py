@@ -31,7 +31,7 @@ ALLOWED = {
     "SyncEngine": EDGE | {"SyncCore", "ServiceLifecycle"},
     # No SyncCore: the sandbox is a second, independent reading of the protocol.
     "RedivisSandbox": EDGE | {"Hummingbird", "HummingbirdCore", "HTTPTypes", "Crypto"} | NIO,
-    "RedivisSyncCLI": EDGE | ADAPTERS | {"SyncCore", "ArgumentParser", "ServiceLifecycle"},
+    "RedivisSyncCLI": EDGE | ADAPTERS | {"SyncCore", "ArgumentParser", "ServiceLifecycle", "UnixSignals"},
     "redivis-sync": {"RedivisSyncCLI"},
 }
 FOUNDATIONS = {"Foundation"}
@@ -64,6 +64,21 @@ class Source:
                 return True
             above -= 1
         return above >= 0 and bool(self.comments[above].strip()) and not self.code[above].strip()
+
+    def type_says(self, index: int, pattern: re.Pattern[str]) -> bool:
+        """Whether the comment above the type that holds this line says something that matches."""
+        indentation = len(self.code[index]) - len(self.code[index].lstrip())
+        for above in range(index - 1, -1, -1):
+            line = self.code[above]
+            if not line.strip() or len(line) - len(line.lstrip()) >= indentation:
+                continue
+            if not re.search(r"\b(?:class|actor|struct|enum|extension)\b", line):
+                return False
+            words, above = "", above - 1
+            while above >= 0 and not self.code[above].strip() and self.comments[above].strip():
+                words, above = self.comments[above] + words, above - 1
+            return bool(pattern.search(words))
+        return False
 
 
 def split_code_and_comments(text: str) -> tuple[list[str], list[str]]:
@@ -158,6 +173,8 @@ NEEDS_REASON = [
         "a lock or an atomic",
     ),
 ]
+# A type may say it once for all of its locks.
+SPEAKS_OF_LOCKING = re.compile(r"mutex|lock|thread|Sendable|concurren|at once", re.IGNORECASE)
 
 
 def lint_imports(source: Source, target: str) -> list[tuple[int, str]]:
@@ -185,7 +202,9 @@ def lint_habits(source: Source) -> list[tuple[int, str]]:
     for index, line in enumerate(source.code):
         findings += [(index, f"{why}") for pattern, why in TRAPS if pattern.search(line)]
         for pattern, what in NEEDS_REASON:
-            if pattern.search(line) and not source.has_comment_beside(index):
+            if not pattern.search(line) or source.has_comment_beside(index):
+                continue
+            if not source.type_says(index, SPEAKS_OF_LOCKING):
                 findings.append((index, f"{what} without its reason in a comment beside it"))
     return findings
 

@@ -21,6 +21,25 @@ int clinux_open_beneath_stepwise(int directory, const char *path, size_t length,
 /// O_PATH of open(2).
 int clinux_o_path(void);
 
+/// Whatever follows with "cached" in its name answers from the kernel's caches or fails, and so never waits for a
+/// disk or a server: -EAGAIN where it would have to wait; other errors mean no more than "ask the slow way".
+///
+/// Opens a directory as a place (O_PATH), links followed: openat2 with RESOLVE_CACHED, Linux 5.12.
+int clinux_open_folder_cached(const char *path);
+
+/// clinux_open_beneath from the cache, within one mount (RESOLVE_NO_XDEV), for paths shorter than PATH_MAX.
+int clinux_open_beneath_cached(int directory, const char *path, size_t length, int flags);
+
+/// The device number of an open file as makedev(3) has it (statx with AT_STATX_DONT_SYNC); 0, or a negative errno.
+int clinux_device_cached(int file, uint64_t *device);
+
+/// pread(2) from the page cache (preadv2 with RWF_NOWAIT).
+ssize_t clinux_read_cached(int file, void *buffer, size_t size, off_t offset);
+
+/// Whether an open file lies on a file system of this machine (ext, xfs, btrfs, f2fs, zfs, tmpfs), where what is
+/// cached needs no server to confirm it. May wait (fstatfs).
+int clinux_is_local(int file);
+
 /// getdents64(2): the number of bytes filled, 0 at the end of the directory.
 ssize_t clinux_read_directory(int directory, void *buffer, size_t size);
 

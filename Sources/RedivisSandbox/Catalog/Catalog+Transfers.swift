@@ -13,7 +13,7 @@ extension Catalog {
             size = try call.jsonBody()["size"]?.integer
         }
         guard let size, size >= 0 else { throw .invalid("size is required: the upload's size in bytes.") }
-        let now = WallClock.now()
+        let now = transfers.clock.now()
         var answer: Answer?
         try persist {
             let opened = try transfers.openTransfer(.documented, table: place.key, size: size, name: nil, now: now)
@@ -34,7 +34,7 @@ extension Catalog {
         }
         guard entries.count <= 1000 else { throw .invalid("At most 1000 temp uploads at once.") }
         let wanted = try entries.map { entry throws(APIFailure) in try wish(entry) }
-        let now = WallClock.now()
+        let now = transfers.clock.now()
         var results: [JSON] = []
         var ids: [JSON] = []
         try persist {

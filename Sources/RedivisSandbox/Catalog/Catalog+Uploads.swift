@@ -46,7 +46,7 @@ extension Catalog {
         lastUploadNumber += 1
         let upload = Upload(
             number: lastUploadNumber, name: name, requestedName: request.name, object: source.object,
-            via: source.via, uploadID: source.id, created: WallClock.now(), fields: request.fields)
+            via: source.via, uploadID: source.id, created: transfers.clock.now(), fields: request.fields)
         apply(call.fault, to: upload)
         if source.via == Transfer.Kind.documented.rawValue, switches.resumableID == .noSize {
             upload.reportedSize = nil
@@ -94,6 +94,10 @@ extension Catalog {
             }
             guard transfer.table == place.key else { throw .invalid("\(field) \(id) belongs to another table.") }
             guard let object = transfer.object else { throw .invalid("The upload \(id) is not complete.") }
+            let age = transfers.clock.now() - transfer.created
+            if switches.finishedLifetime == .day, age > ResumableSession.lifetimeMilliseconds {
+                throw .invalid("\(field) \(id) has expired.")
+            }
             if switches.uploadIDReuse == .refuse, !transfer.registrations.isEmpty {
                 throw .invalid("\(field) \(id) was used already.")
             }
@@ -182,7 +186,7 @@ extension Catalog {
         } else {
             upload.status = .completed
         }
-        upload.completed = WallClock.now()
+        upload.completed = transfers.clock.now()
         // Should the disk be full, memory still tells the truth to whoever asks over HTTP.
         try? save(upload, at: Place(dataset: dataset, version: version, table: table))
     }

@@ -36,7 +36,7 @@ extension Catalog {
             case .existing: return .json(200, resource(draft, of: dataset, isFull: true))
             }
         }
-        let now = WallClock.now()
+        let now = transfers.clock.now()
         let draft = Version(index: (dataset.versions.last?.index ?? -1) + 1, created: now)
         for table in dataset.current?.tables ?? [] {
             draft.tables.append(
@@ -69,7 +69,7 @@ extension Catalog {
         } else {
             version.tag = VersionTag(major: 1, minor: 0)
         }
-        version.released = WallClock.now()
+        version.released = transfers.clock.now()
         version.releaseNotes = notes?.text
         try persist { try saveCatalog() }
         return .json(200, resource(version, of: dataset, isFull: true))

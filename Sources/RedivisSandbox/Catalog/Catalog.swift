@@ -20,13 +20,13 @@ actor Catalog {
         self.transfers = transfers
         self.jobs = jobs
         strictTables = configuration.strictTables
-        pageSizeCap = max(1, configuration.pageSizeCap)
+        pageSizeCap = min(max(1, configuration.pageSizeCap), 1_000_000)
         importDelays = (configuration.queuedMilliseconds, configuration.runningMilliseconds)
         switches = configuration.switches
         (datasets, lastUploadNumber) = try Self.restore(from: directory)
         for text in configuration.datasets {
             let seed = try DatasetSeed(text)
-            try Self.plant(seed, in: &datasets, now: WallClock.now())
+            try Self.plant(seed, in: &datasets, now: transfers.clock.now())
         }
     }
 
@@ -57,7 +57,7 @@ actor Catalog {
         }
         guard !strictTables else { throw .notFound("\(reference.owner).\(reference.name)") }
         let made = Self.makeDataset(
-            owner: reference.owner, name: reference.name, id: reference.id, in: &datasets, now: WallClock.now())
+            owner: reference.owner, name: reference.name, id: reference.id, in: &datasets, now: transfers.clock.now())
         made.versions = [Version(index: 0, created: made.created)]
         try persist { try saveCatalog() }
         return made
@@ -142,7 +142,7 @@ actor Catalog {
                     version.tables.contains { $0.id == candidate || $0.aliases.contains(candidate) }
                 }
             }
-        return Table(id: id, name: name, created: WallClock.now())
+        return Table(id: id, name: name, created: transfers.clock.now())
     }
 
     /// Refuses a write to anything but a draft.

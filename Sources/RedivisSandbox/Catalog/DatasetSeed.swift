@@ -43,7 +43,7 @@ extension Catalog {
 
     /// Creates a dataset while the sandbox runs.
     func plant(_ text: String) throws {
-        try Self.plant(try DatasetSeed(text), in: &datasets, now: WallClock.now())
+        try Self.plant(try DatasetSeed(text), in: &datasets, now: transfers.clock.now())
         try saveCatalog()
     }
 

@@ -64,7 +64,8 @@ extension SandboxFault {
             return make
         }
         if let make = numbered[String(name)] {
-            guard rest.hasPrefix("="), let number = ContentRange.digits(rest.dropFirst()) else {
+            // Beyond a petabyte, or as many milliseconds, nothing is meant and arithmetic ends.
+            guard rest.hasPrefix("="), let number = ContentRange.digits(rest.dropFirst()), number <= 1 << 50 else {
                 throw ParseError(description: "fault action \(text): write \(name)=NUMBER")
             }
             return make(number)
@@ -125,9 +126,16 @@ extension SandboxFault {
 
     /// An action that could never show at the requests it waits for is a mistake in the test that asked for it.
     private static func check(_ action: Action, suits target: Target, in text: String) throws(ParseError) {
-        guard case .one(let request) = target else { return }
         let suits: Bool
         let wanted: String
+        guard case .one(let request) = target else {
+            switch action {
+            case .status, .portal, .reset, .loseReply, .delay, .wait: return
+            case .resetAt, .late, .noRange, .overrideOK, .plainOK, .finishEarly, .keep, .acknowledgeMore, .loseStored,
+                .refuseID, .importFailed, .wrongSize, .wrongMD5, .noSize, .importStuck:
+                throw ParseError(description: "fault \(text): this action is for one kind of request, not for any")
+            }
+        }
         switch action {
         case .status, .portal, .reset, .loseReply, .delay, .wait:
             return
@@ -136,7 +144,7 @@ extension SandboxFault {
         case .keep:
             (suits, wanted) = (request == .putChunk, "put-chunk")
         case .late:
-            (suits, wanted) = (!request.carriesFileBytes, "requests without file bytes")
+            (suits, wanted) = (!request.isStorage, "requests of the API")
         case .noRange, .overrideOK, .plainOK, .finishEarly, .acknowledgeMore, .loseStored:
             (suits, wanted) = (request == .putChunk || request == .queryStatus, "put-chunk and query-status")
         case .refuseID, .importFailed, .wrongSize, .wrongMD5, .noSize, .importStuck:

@@ -21,7 +21,7 @@ struct APIExchange {
         entry.fault = core.faults.fault(at: match.kind)
         let action = entry.fault?.action
         if let ending = try await FaultStage.before(action, refusal: { refusal($0, isHead) }) { return ending }
-        let limit = core.rate.take(now: WallClock.now())
+        let limit = core.rate.take(now: core.clock.now())
         var answer: Answer
         do {
             if let seconds = limit.retryAfter {

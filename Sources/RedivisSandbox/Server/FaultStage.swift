@@ -22,7 +22,7 @@ enum FaultStage {
         _ action: SandboxFault.Action?, _ answer: Answer, refusal: (APIFailure) -> Answer
     ) async throws -> SandboxResponder.Ending {
         switch action {
-        case .loseReply: return .silence
+        case .loseReply: return .silence(answer)
         case .status(let status, afterwards: true, _, let retryAfter):
             var spoilt = fault(status, retryAfter, refusal)
             spoilt.notes = answer.notes + [.init(key: "carriedOut", value: .integer(Int64(answer.status)))]

@@ -9,6 +9,7 @@ final class SandboxCore: Sendable {
     let log: RequestLog
     let faults: FaultPlan
     let jobs = JobQueue()
+    let clock = WallClock()
     let rate: RateLimit
     private struct Live {
         var switches: SandboxSwitches
@@ -20,7 +21,7 @@ final class SandboxCore: Sendable {
     init(configuration: SandboxConfiguration, path: String) throws {
         self.configuration = configuration
         directory = try SandboxDirectory(path: path, keepsBytes: !configuration.sink)
-        transfers = try TransferStore(directory: directory)
+        transfers = try TransferStore(directory: directory, clock: clock)
         catalog = try Catalog(configuration: configuration, directory: directory, transfers: transfers, jobs: jobs)
         log = try RequestLog(path: directory.log)
         faults = FaultPlan(configuration.faults)

@@ -20,8 +20,8 @@ struct SandboxResponder: HTTPResponder {
     /// How a request ends.
     enum Ending: Sendable {
         case answer(Answer)
-        /// The connection is closed without an answer.
-        case silence
+        /// The connection is closed without the answer that is ready.
+        case silence(Answer)
         /// The connection is reset.
         case reset
         /// The connection is closed; the request is carried out, and logged, later.
@@ -56,7 +56,7 @@ struct SandboxResponder: HTTPResponder {
         let path = target.prefix { $0 != "?" }
         let query = target.dropFirst(path.count + 1)
         var entry = LogEntry(
-            sequence: core.log.nextSequence(), time: WallClock.now(), origin: origin.rawValue,
+            sequence: core.log.nextSequence(), time: core.clock.now(), origin: origin.rawValue,
             method: request.method.rawValue, path: String(path))
         entry.query = query.isEmpty ? nil : Self.redacted(query)
         entry.contentRange = request.headers[.contentRange]
@@ -82,7 +82,9 @@ struct SandboxResponder: HTTPResponder {
             entry.notes += answer.notes
             core.log.write(entry)
             return Self.response(answer, isHead: isHead)
-        case .silence:
+        case .silence(let answer):
+            entry.notes += answer.notes
+            entry.note("carriedOut", .integer(Int64(answer.status)))
             core.log.write(entry)
             try? await channel.close()
         case .handedOver:

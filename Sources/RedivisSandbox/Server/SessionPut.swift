@@ -17,7 +17,7 @@ struct SessionPut {
         let action = entry.fault?.action
         let length = try BodyLength.announced(request)
         let standing: ResumableSession.Standing
-        switch try session.open(range, bodyLength: length, now: WallClock.now()) {
+        switch try session.open(range, bodyLength: length, now: core.clock.now()) {
         case .answer(let found):
             standing = found
         case .receive(let reception):

@@ -25,7 +25,7 @@ struct TransferPut {
             throw StorageFailure(
                 400, "InvalidArgument", "x-upload-content-length is not the announced size of \(transfer.size) bytes.")
         }
-        let session = try core.transfers.startSession(for: transfer, now: WallClock.now())
+        let session = try core.transfers.startSession(for: transfer, now: core.clock.now())
         entry.note("session", .string(session.id))
         return .answer(Answer(status: 201).with("Location", await core.catalog.sessionURL(session.id)))
     }
@@ -74,7 +74,7 @@ struct TransferPut {
     }
 
     private func requireLive() throws(StorageFailure) {
-        guard WallClock.now() - transfer.created <= ResumableSession.lifetimeMilliseconds else {
+        guard core.clock.now() - transfer.created <= ResumableSession.lifetimeMilliseconds else {
             throw StorageFailure(400, "ExpiredToken", "The URL has expired.")
         }
     }

@@ -93,12 +93,3 @@ enum Files {
         return names.sorted()
     }
 }
-
-/// Milliseconds since 1970 by the wall clock. Sessions live by it, so that a test under a faked clock can outlive them.
-enum WallClock {
-    static func now() -> Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
-    }
-}

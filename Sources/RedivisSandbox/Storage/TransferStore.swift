@@ -10,12 +10,14 @@ final class TransferStore: Sendable {
 
     let directory: SandboxDirectory
     let secrets: SessionSecrets
+    let clock: WallClock
     private let ledger: JSONLines
     // A mutex, since requests on both origins reach it from many tasks.
     private let state: Mutex<State>
 
-    init(directory: SandboxDirectory) throws {
+    init(directory: SandboxDirectory, clock: WallClock) throws {
         self.directory = directory
+        self.clock = clock
         secrets = try SessionSecrets(keyFile: directory.key)
         var restored = State()
         for line in try JSONLines.read(directory.transfers) { Self.replay(line, into: &restored, directory: directory) }
@@ -101,7 +103,7 @@ final class TransferStore: Sendable {
     private func noteFinished(_ object: StoredObject, transfer id: String) throws {
         try ledger.append([
             "event": "finished", "id": .string(object.id), "transfer": .string(id), "size": .integer(object.size),
-            "md5": .optional(object.md5), "time": .integer(WallClock.now()),
+            "md5": .optional(object.md5), "time": .integer(clock.now()),
         ])
     }
 

@@ -11,7 +11,8 @@ extension Delivery {
         case .waiting(let stage, let delay):
             // An instant of another run has no meaning any more: the wait is over.
             let isDue = context.now.monotonic.reached(delay.until) ?? true
-            return event == .resumed && !isDue ? unexpected(event) : decideLive(stage, on: event, in: context)
+            if !isDue, event == .resumed || stage.isPatient(with: event) { return unexpected(event) }
+            return decideLive(stage, on: event, in: context)
         case .held:
             return decideHeld(on: event)
         case .parked:
@@ -117,6 +118,8 @@ extension Delivery {
             }
         }
         guard case .examined(let content, let standing) = event else { return unexpected(event) }
+        // Its name follows from the content that was known: another content is another version.
+        if let known = self.content, known != content { return abandonedForChange() }
         return decideStanding(standing, content, admission, in: context)
     }
 
@@ -158,12 +161,18 @@ extension Delivery {
         if event == .resumed { return opening("opening a session") }
         guard case .sessionOpened(let session) = event else { return unexpected(event) }
         var opened = self
-        opened.tally.sessionsOpened += 1
+        opened.tally.sessionsOpened = opened.tally.sessionsOpened.incremented
         return opened.sendingNext(in: session, .none, "session opened", in: context)
     }
 }
 
 extension Stage {
+    /// Whether a wait at this stage is a wait for just this fact to say more.
+    fileprivate func isPatient(with event: DeliveryEvent) -> Bool {
+        guard case .importing(let registration) = self, case .importReported(let upload) = event else { return false }
+        return upload.status == .completed && upload.lacksProof(for: registration)
+    }
+
     /// Whether the source is still needed: until the server has every byte and they are settled.
     var readsSource: Bool {
         switch self {

@@ -7,16 +7,14 @@ extension Delivery {
         case .transient, .throttled, .unauthorized, .forbidden, .stateUnavailable:
             return retrying(stage.afterTrouble, failure, in: context)
         case .ambiguous:
-            guard case .posting(let object, let attempt) = stage else {
-                return retrying(stage.afterTrouble, failure, in: context)
-            }
-            return inDoubt(object, attempt, failure.summary, in: context)
+            return withoutClearAnswer(failure, at: stage, in: context)
         case .sessionLost:
             return stage.usesSession
-                ? replacingSession(failure.summary, in: context) : retrying(stage.afterTrouble, failure, in: context)
+                ? replacingSession(failure.summary, in: context)
+                : withoutClearAnswer(failure, at: stage, in: context)
         case .sessionRefused:
             return stage.usesSession
-                ? afterRefusedSession(failure, in: context) : retrying(stage.afterTrouble, failure, in: context)
+                ? afterRefusedSession(failure, in: context) : withoutClearAnswer(failure, at: stage, in: context)
         case .rejected:
             return decideRejection(failure, at: stage, in: context)
         case .conflict:
@@ -26,17 +24,26 @@ extension Delivery {
         case .unreadable:
             return stage.readsSource
                 ? moved(to: .parked(.unreadable(failure.summary)), "parked: \(failure.summary)")
-                : retrying(stage.afterTrouble, failure, in: context)
+                : withoutClearAnswer(failure, at: stage, in: context)
         case .sourceGone:
-            return stage.readsSource ? abandonedForLoss() : retrying(stage.afterTrouble, failure, in: context)
+            return stage.readsSource ? abandonedForLoss() : withoutClearAnswer(failure, at: stage, in: context)
         case .sourceChanged:
-            return stage.readsSource ? abandonedForChange() : retrying(stage.afterTrouble, failure, in: context)
+            return stage.readsSource ? abandonedForChange() : withoutClearAnswer(failure, at: stage, in: context)
         }
+    }
+
+    /// Trouble that does not say whether the request was carried out: what does not belong to a registration says
+    /// nothing about one either, so a post is in doubt after it. Everything else may be repeated.
+    private func withoutClearAnswer(_ failure: Failure, at stage: Stage, in context: DecisionContext) -> Decision {
+        guard case .posting(let object, let attempt) = stage else {
+            return retrying(stage.afterTrouble, failure, in: context)
+        }
+        return inDoubt(object, attempt, failure.summary, in: context)
     }
 
     private func retrying(_ stage: Stage, _ failure: Failure, in context: DecisionContext) -> Decision {
         var next = self
-        next.tally.failures += 1
+        next.tally.failures = next.tally.failures.incremented
         let asked = failure.retryAfter ?? failure.kind.patience
         let delay = context.policy.retry.delay(
             afterFailures: next.tally.failures, jitter: context.jitter, retryAfter: asked)
@@ -47,7 +54,7 @@ extension Delivery {
     /// Rule 6: another session once, then a person is asked.
     private func afterRefusedSession(_ failure: Failure, in context: DecisionContext) -> Decision {
         var next = self
-        next.tally.sessionsRefused += 1
+        next.tally.sessionsRefused = next.tally.sessionsRefused.incremented
         return next.tally.sessionsRefused > 1
             ? next.moved(to: .parked(.sessionRefused(failure.summary)), "parked: \(failure.summary)")
             : next.opening("\(failure.summary); another session is opened")
@@ -65,8 +72,11 @@ extension Delivery {
                     : replacingSession(failure.summary, in: context)
             }
             var next = self
-            next.tally.resynchronisations += 1
+            next.tally.resynchronisations = next.tally.resynchronisations.incremented
             return next.backingOff(session, progress, failure.summary, in: context)
+        case .posting(let object, let attempt) where attempt.number == 2:
+            // The upload id may be refused because the first request was carried out after all: asked once more.
+            return inDoubt(object, attempt, failure.summary, in: context)
         case .posting(let object, _):
             return afterRefusedUploadID(of: object.session.endpoint, failure.summary, fact: false, in: context)
         case .withdrawing:
@@ -88,6 +98,15 @@ extension Delivery {
     }
 
     private func decideMissingEndpoint(_ failure: Failure, at stage: Stage, in context: DecisionContext) -> Decision {
+        switch stage {
+        case .opening, .posting:
+            break
+        case .withdrawing:
+            return moved(to: .parked(.withdrawalRefused(failure.summary)), "parked: \(failure.summary)")
+        case .pending, .transferring, .probing, .concluding, .lookingUp, .importing:
+            // No endpoint of ours is asked here, and a park would forget a doubt or an import.
+            return retrying(stage.afterTrouble, failure, in: context)
+        }
         guard case .opening = stage, context.policy.endpoint == .auto, !tally.triedOtherEndpoint else {
             return moved(to: .parked(.rejected(failure.summary)), "parked: \(failure.summary)")
         }

@@ -65,7 +65,7 @@ extension Delivery {
     /// the number, unless a byte was confirmed in between.
     func replacingSession(_ why: String, in context: DecisionContext) -> Decision {
         var next = self
-        next.tally.sessionsLost += 1
+        next.tally.sessionsLost = next.tally.sessionsLost.incremented
         guard next.tally.sessionsLost <= Self.sessionsLostLimit else {
             return next.moved(to: .parked(.sessionsLost(why)), "parked: \(why)")
         }

@@ -22,7 +22,7 @@ extension Delivery {
         case .inDoubt(let attempt, let connectionEnded):
             let windowEnds = connectionEnded.advanced(by: context.policy.registrationDoubt)
             if report.begun.reached(windowEnds) == true {
-                return posting(object, number: attempt.number + 1, report, in: context)
+                return posting(object, number: attempt.number.incremented, report, in: context)
             }
             let left = windowEnds.since(context.now.monotonic) ?? context.policy.registrationDoubt
             let pause = min(max(left, .milliseconds(50)), Self.doubtLookUpInterval)
@@ -62,7 +62,7 @@ extension Delivery {
         case .inProgress:
             return unchanged("import in progress")
         case .failed(let words):
-            return withdrawing(registration, .importFailed(words))
+            return unfit(registration, .importFailed(words))
         case .completed:
             return verified(upload, registration, in: context)
         }
@@ -78,12 +78,15 @@ extension Delivery {
             return moved(to: .parked(.importFailed(words)), "parked: the import failed")
         case .contentDiffers(let words):
             return resending(words, in: context)
+        case .sizeNeverTold where registration.isAdopted:
+            // By which endpoint it went is not known; ours tells.
+            return resending("Redivis never told the size of the upload that was there", in: context)
         case .sizeNeverTold:
             return afterRefusedUploadID(
                 of: registration.endpoint, "Redivis never told its size", fact: true, in: context)
         case .renamed(let name):
             var next = self
-            next.tally.resends += 1
+            next.tally.resends = next.tally.resends.incremented
             return next.tally.resends > 1
                 ? next.moved(to: .parked(.nameTaken(name)), "parked: its name is taken")
                 : next.opening("its name was taken; it is looked up and sent once more")
@@ -137,7 +140,7 @@ extension Delivery {
     private func posting(
         _ object: TransferredObject, number: Int, _ report: LookUpReport, in context: DecisionContext
     ) -> Decision {
-        if object.session.isExpired(at: context.now.wall, serverTime: nil) { return expired(in: context) }
+        if object.session.isExpired(at: context.now.wall, serverTime: nil) { return expired() }
         guard let uploadName else {
             return moved(
                 to: .parked(.stateDamaged("it was to be registered without a name")), "parked: its row has no name")
@@ -154,7 +157,8 @@ extension Delivery {
         in context: DecisionContext
     ) -> Decision {
         followingImport(
-            registration(of: upload, object, newestReleased, wasPosted: wasPosted, in: context),
+            // What was not posted just now may lie in any version, the newest released one included.
+            registration(of: upload, object, wasPosted ? newestReleased : nil, wasPosted: wasPosted, in: context),
             wasPosted ? "its registration was carried out" : "the table already has it")
     }
 
@@ -177,7 +181,18 @@ extension Delivery {
     // MARK: Verification
 
     /// How many completed reports without size or digest are waited for: Redivis does not say when they become known.
+    /// A listing comes every few hundred milliseconds, so each is given time: 5 + 10 + 20 + 40 s in all.
     static let incompleteReportsLimit = 5
+    static let incompleteReportPause: Duration = .seconds(5)
+
+    /// What is on the table is not what it should be. Ours is taken off; what others registered under a name of
+    /// theirs is not ours to delete, so a person chooses.
+    private func unfit(_ registration: Registration, _ why: Withdrawal) -> Decision {
+        let bearsOurName = uploadName.map { UploadName.isSame(registration.name, $0) } ?? false
+        guard registration.isAdopted, !bearsOurName else { return withdrawing(registration, why) }
+        return moved(
+            to: .held(.tableHasOtherUploads), "held: the upload that the table had is not this file: \(why.words)")
+    }
 
     private func verified(
         _ upload: RemoteUpload, _ registration: Registration, in context: DecisionContext
@@ -188,16 +203,15 @@ extension Delivery {
         }
         let trustsDigest = context.policy.verification == .md5 || registration.needsReportedDigest
         if let size = upload.size, size != content.size {
-            return withdrawing(
+            return unfit(
                 registration, .contentDiffers("Redivis has \(size) bytes, the file \(content.size)"))
         }
         if trustsDigest, let md5 = upload.md5, md5 != content.md5 {
-            return withdrawing(
+            return unfit(
                 registration, .contentDiffers("Redivis has MD5 \(md5.hex), the file \(content.md5.hex)"))
         }
-        let lacksDigest = registration.needsReportedDigest && upload.md5 == nil
-        if upload.size == nil || lacksDigest {
-            return incomplete(registration, lacksSize: upload.size == nil)
+        if upload.lacksProof(for: registration) {
+            return incomplete(registration, lacksSize: upload.size == nil, in: context)
         }
         let receipt = Receipt(
             table: tableKey ?? context.table, uploadName: uploadName, uri: upload.uri, content: content,
@@ -218,13 +232,15 @@ extension Delivery {
         }
     }
 
-    private func incomplete(_ registration: Registration, lacksSize: Bool) -> Decision {
+    private func incomplete(_ registration: Registration, lacksSize: Bool, in context: DecisionContext) -> Decision {
         var counted = registration
-        counted.incompleteReports += 1
+        counted.incompleteReports = counted.incompleteReports.incremented
         guard counted.incompleteReports >= Self.incompleteReportsLimit else {
-            return followingImport(counted, "its import has ended; Redivis has yet to tell what it holds")
+            let why = "its import has ended; Redivis has yet to tell what it holds"
+            let pause = Self.incompleteReportPause * (1 << max(registration.incompleteReports, 0))
+            return moved(to: waiting(.importing(counted), for: pause, why, in: context), why)
         }
-        return withdrawing(
+        return unfit(
             registration,
             lacksSize
                 ? .sizeNeverTold
@@ -239,6 +255,13 @@ extension Registration {
         var listed = self
         listed.uri = upload.uri
         return listed
+    }
+}
+
+extension RemoteUpload {
+    /// Whether this report leaves open what is needed to call a finished import delivered.
+    func lacksProof(for registration: Registration) -> Bool {
+        size == nil || (registration.needsReportedDigest && md5 == nil)
     }
 }
 

@@ -8,6 +8,10 @@ extension Delivery {
         guard case .chunkAnswered(let reply, let sent, let prefix, let serverTime) = event else {
             return unexpected(event)
         }
+        if session.isExpired(at: context.now.wall, serverTime: serverTime) { return outlived(in: context) }
+        if session.transport == .whole, case .stored = reply {
+            return replacingSession("the storage host answered to a whole file as to a part of one", in: context)
+        }
         switch reply {
         case .finished(let size, let md5):
             if let size, size != self.size {
@@ -15,20 +19,17 @@ extension Delivery {
             }
             guard sent.upperBound >= self.size else {
                 // Rule 4: a 200 in the middle is either "chunk received" or a session that is finished too early.
-                return asking(session, progress, "200 to a chunk that is not the last", in: context)
+                return askingAfterRiddle(session, progress, "200 to a chunk that is not the last", in: context)
             }
             return concluding(session, finished(progress, prefix, md5))
         case .stored(nil):
-            return asking(session, progress, "308 without a range", in: context)
+            return askingAfterRiddle(session, progress, "308 without a range", in: context)
         case .stored(let offset?):
             if offset > sent.upperBound {
                 return replacingSession("the storage host acknowledged more than was sent", in: context)
             }
             if offset < progress.confirmed {
                 return replacingSession("the storage host lost bytes that it had confirmed", in: context)
-            }
-            if session.isExpired(at: context.now.wall, serverTime: serverTime) {
-                return expired(in: context)
             }
             if offset == sent.lowerBound {
                 return backingOff(session, progress, "nothing of a chunk was kept", in: context)
@@ -42,6 +43,7 @@ extension Delivery {
     ) -> Decision {
         if event == .resumed { return asking(session, progress, "asking the storage host for its offset", in: context) }
         guard case .statusAnswered(let reply, let prefix, let serverTime) = event else { return unexpected(event) }
+        if session.isExpired(at: context.now.wall, serverTime: serverTime) { return outlived(in: context) }
         switch reply {
         case .finished(let size, let md5):
             if let size, size != self.size {
@@ -56,9 +58,6 @@ extension Delivery {
             }
             if offset < progress.confirmed {
                 return replacingSession("the storage host lost bytes that it had confirmed", in: context)
-            }
-            if session.isExpired(at: context.now.wall, serverTime: serverTime) {
-                return expired(in: context)
             }
             if offset == self.size {
                 return backingOff(session, progress, "all bytes are there and the session is not finished", in: context)
@@ -115,7 +114,7 @@ extension Delivery {
     func asking(
         _ session: UploadSession, _ progress: TransferProgress, _ note: String, in context: DecisionContext
     ) -> Decision {
-        if session.isExpired(at: context.now.wall, serverTime: nil) { return expired(in: context) }
+        if session.isExpired(at: context.now.wall, serverTime: nil) { return expired() }
         switch session.transport {
         case .whole:
             return sendingNext(in: session, .none, note, in: context)
@@ -124,20 +123,42 @@ extension Delivery {
         }
     }
 
+    /// After a reply that does not tell what was kept: at once the first time, since that may be this server's way,
+    /// but not without a pause where nothing came of it.
+    private func askingAfterRiddle(
+        _ session: UploadSession, _ progress: TransferProgress, _ why: String, in context: DecisionContext
+    ) -> Decision {
+        guard tally.failures == 0 else { return backingOff(session, progress, why, in: context) }
+        var next = self
+        next.tally.failures = 1
+        return next.asking(session, progress, why, in: context)
+    }
+
     func concluding(_ session: UploadSession, _ progress: TransferProgress) -> Decision {
         moved(
             to: .working(.concluding(session, progress)), "the storage host has finished the session",
             effect: .conclude(progress))
     }
 
-    func expired(in context: DecisionContext) -> Decision {
+    func expired() -> Decision {
         opening("the session is over 24 hours old; a new one is opened")
+    }
+
+    /// The same, by a reply of the server. Not without a pause: where its clock is wrong by a day, every session is
+    /// over as soon as it answers.
+    private func outlived(in context: DecisionContext) -> Decision {
+        var next = self
+        next.tally.failures = next.tally.failures.incremented
+        let delay = context.policy.retry.delay(
+            afterFailures: next.tally.failures, jitter: context.jitter, retryAfter: nil)
+        let why = "the session is over 24 hours old; a new one will be opened"
+        return next.moved(to: next.waiting(.opening, for: delay, why, in: context), why)
     }
 
     /// What was sent came to another content: once more, then a person is asked.
     func resending(_ why: String, in context: DecisionContext) -> Decision {
         var next = self
-        next.tally.resends += 1
+        next.tally.resends = next.tally.resends.incremented
         return next.tally.resends > 1
             ? next.moved(to: .parked(.contentDiffers(why)), "parked: \(why)")
             : next.opening("\(why); it is sent once more")
@@ -147,7 +168,7 @@ extension Delivery {
         _ session: UploadSession, _ progress: TransferProgress, _ why: String, in context: DecisionContext
     ) -> Decision {
         var next = self
-        next.tally.failures += 1
+        next.tally.failures = next.tally.failures.incremented
         let delay = context.policy.retry.delay(
             afterFailures: next.tally.failures, jitter: context.jitter, retryAfter: nil)
         return next.moved(to: next.waiting(.probing(session, progress), for: delay, why, in: context), why)
@@ -158,8 +179,11 @@ extension Delivery {
         in context: DecisionContext
     ) -> Decision {
         var next = self
-        if offset > progress.confirmed {
-            next.tally.failures = 0
+        if offset > progress.confirmed { next.tally.failures = 0 }
+        // Only beyond what any session had before: else a chunk that always kills its session would be reached, with
+        // all the bytes before it sent again, for ever.
+        if offset > tally.furthest {
+            next.tally.furthest = offset
             next.tally.sessionsLost = 0
             next.tally.sessionsRefused = 0
             next.tally.resynchronisations = 0

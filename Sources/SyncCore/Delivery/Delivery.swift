@@ -38,6 +38,9 @@ public struct Delivery: Hashable, Sendable {
         public var triedOtherEndpoint = false
         /// Sessions opened in all.
         public var sessionsOpened = 0
+        /// The most that any session had confirmed, in bytes: what a new session sends again up to here is no
+        /// progress.
+        public var furthest: Int64 = 0
 
         public init() {}
     }
@@ -64,4 +67,24 @@ public struct Delivery: Hashable, Sendable {
 
     /// In bytes.
     public var size: Int64 { content?.size ?? observation.size }
+}
+
+extension Delivery.Tally {
+    /// A count that an older version of the program did not keep begins at nothing.
+    public init(from decoder: any Decoder) throws {
+        let stored = try decoder.container(keyedBy: CodingKeys.self)
+        failures = try stored.decodeIfPresent(Int.self, forKey: .failures) ?? 0
+        sessionsLost = try stored.decodeIfPresent(Int.self, forKey: .sessionsLost) ?? 0
+        sessionsRefused = try stored.decodeIfPresent(Int.self, forKey: .sessionsRefused) ?? 0
+        resends = try stored.decodeIfPresent(Int.self, forKey: .resends) ?? 0
+        resynchronisations = try stored.decodeIfPresent(Int.self, forKey: .resynchronisations) ?? 0
+        triedOtherEndpoint = try stored.decodeIfPresent(Bool.self, forKey: .triedOtherEndpoint) ?? false
+        sessionsOpened = try stored.decodeIfPresent(Int.self, forKey: .sessionsOpened) ?? 0
+        furthest = try stored.decodeIfPresent(Int64.self, forKey: .furthest) ?? 0
+    }
+}
+
+extension Int {
+    /// One more, as far as an `Int` can say: counts come from stored rows, and nothing there may trap.
+    var incremented: Int { self == .max ? .max : self + 1 }
 }

@@ -80,7 +80,7 @@ extension PathPattern {
         // Half-written: copies, synchronisers, browsers, download tools
         "*.tmp", "*.TMP", "*.part", "*.partial", "*.filepart", "*.crdownload", "*.download", "*.opdownload", "*.aria2",
         // Editors: Office's owner files, Vim's swap files, backups of Emacs and many others
-        "~$*", "*.swp", "*.swo", "*.swx", "*~", "#*#",
+        "~$*", "*.swp", "*.swo", "*.swx", "?*~", "#*#",
         // File systems and desktops
         "lost+found", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN", "System Volume Information",
     ]

@@ -58,8 +58,8 @@ public protocol DeliveryQueue: Sendable {
     /// Gives up a fresh row whose file has changed, gone or turned out to be known: the path settles anew.
     func resettle(_ delivery: Delivery, note: String, at now: Moment) async throws(Failure)
 
-    /// What is left to do, by kind.
-    func workload(at now: MonotonicInstant) async throws(Failure) -> Workload
+    /// What is left to do, by kind, as far as `tables` are concerned; what belongs to others is `blocked`.
+    func workload(at now: MonotonicInstant, tables: Set<TableReference>) async throws(Failure) -> Workload
 
     // MARK: The table's uploads, as last listed
 
@@ -153,6 +153,8 @@ public struct Workload: Hashable, Sendable {
     /// Waiting out a failure.
     public var failing = 0
     public var importing = 0
+    /// Of tables that cannot be worked on now.
+    public var blocked = 0
     public var nextDue: MonotonicInstant?
 
     public init() {}

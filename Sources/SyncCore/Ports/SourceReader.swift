@@ -1,6 +1,9 @@
 import SystemPackage
 
 /// Opens the files of a mapped folder, never leaving it.
+///
+/// Where the folder itself is not there, or cannot be entered, every method that throws says so with a `Failure` of
+/// scope `destination` (`sourceGone` or `unreadable`): that is no statement about any of its files.
 public protocol SourceReader: Sendable {
     /// Looks at a path once: opened beneath `folder` (`man 2 openat2`: RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS),
     /// observed, probed for writers, closed again.

@@ -20,7 +20,8 @@ public struct RetryPolicy: Hashable, Sendable {
     public func delay(afterFailures failures: Int, jitter: Double, retryAfter: Duration?) -> Duration {
         let exponent = min(max(failures, 1) - 1, 20)
         let longest = min(base * (1 << exponent), cap)
-        let drawn = longest * min(max(jitter, 0), 1)
+        // Written so that a NaN draws nothing: a duration of NaN would trap.
+        let drawn = longest * (jitter >= 0 ? min(jitter, 1) : 0)
         guard let retryAfter, retryAfter > .zero else { return drawn }
         return min(retryAfter, .seconds(3600)) + drawn
     }

@@ -15,7 +15,8 @@ public struct Timestamp: Hashable, Comparable, Codable, Sendable {
     /// How long ago `earlier` was; negative where the clock has stepped back. Saturates instead of overflowing.
     public func since(_ earlier: Timestamp) -> Duration {
         let (difference, overflow) = milliseconds.subtractingReportingOverflow(earlier.milliseconds)
-        return .milliseconds(overflow ? Int64.max / 1_000_000 : difference)
+        guard overflow else { return .milliseconds(difference) }
+        return .milliseconds((milliseconds < earlier.milliseconds ? Int64.min : .max) / 1_000_000)
     }
 
     public init(from decoder: any Decoder) throws {
@@ -45,7 +46,7 @@ public struct MonotonicInstant: Hashable, Codable, Sendable {
     /// The instant `duration` later; saturates.
     public func advanced(by duration: Duration) -> MonotonicInstant {
         let (sum, overflow) = nanoseconds.addingReportingOverflow(duration.saturatingNanoseconds)
-        return MonotonicInstant(run: run, nanoseconds: overflow ? .max : sum)
+        return MonotonicInstant(run: run, nanoseconds: overflow ? (nanoseconds < 0 ? .min : .max) : sum)
     }
 
     /// Whether this instant is at or after `other`; `nil` where they belong to two runs.
@@ -57,7 +58,8 @@ public struct MonotonicInstant: Hashable, Codable, Sendable {
     public func since(_ earlier: MonotonicInstant) -> Duration? {
         guard run == earlier.run else { return nil }
         let (difference, overflow) = nanoseconds.subtractingReportingOverflow(earlier.nanoseconds)
-        return .nanoseconds(overflow ? Int64.max : difference)
+        guard overflow else { return .nanoseconds(difference) }
+        return .nanoseconds(nanoseconds < earlier.nanoseconds ? Int64.min : .max)
     }
 }
 

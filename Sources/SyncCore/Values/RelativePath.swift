@@ -54,6 +54,7 @@ extension RelativePath: CustomStringConvertible {
         func isPlain(_ scalar: Unicode.Scalar) -> Bool {
             switch scalar.properties.generalCategory {
             case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .unassigned: false
+            // Unicode grows: what a later version adds is shown.
             default: true
             }
         }

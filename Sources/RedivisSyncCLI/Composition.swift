@@ -1,0 +1,208 @@
+import FolderWatch
+import Glibc
+import LocalFiles
+import Logging
+import MappingConfig
+import RedivisAPI
+import SQLiteQueue
+import SyncCore
+import SyncEngine
+import SystemPackage
+
+/// The composition root: the one file that names all concrete types.
+struct Setup: Sendable {
+    let file: LoadedMappingFile
+    let environment: AgentEnvironment
+    let statePath: FilePath
+    /// Why the mapping file itself could not be taken, where an earlier one stands in for it.
+    let problems: MappingProblems?
+
+    var configuration: Configuration { file.configuration }
+
+    // MARK: The mapping file
+
+    /// The mapping file as it is now.
+    static func load(_ options: GlobalOptions) throws(CommandFailure) -> Setup {
+        let environment = AgentEnvironment.ofThisProcess
+        let path = try mappingFile(options, environment)
+        let file: LoadedMappingFile
+        do throws(MappingProblems) {
+            file = try MappingFile.load(path)
+        } catch {
+            throw CommandFailure(.invalidMappingFile, error.problems.map(\.description))
+        }
+        return try Setup(file: file, environment, problems: nil)
+    }
+
+    /// The mapping file, or the last good one that a run kept in the state directory.
+    static func loadForRun(_ options: GlobalOptions) throws(CommandFailure) -> Setup {
+        let environment = AgentEnvironment.ofThisProcess
+        let path = try mappingFile(options, environment)
+        let read = Result { () throws(MappingProblems) in try MappingFile.load(path) }
+        let problems: MappingProblems
+        switch read {
+        case .success(let file): return try Setup(file: file, environment, problems: nil)
+        case .failure(let found): problems = found
+        }
+        var settings = AgentSettings()
+        settings.stateDirectory = MappingFile.namedStateDirectory(in: path)
+        if let state = try? environment.stateDirectory(settings),
+            let file = LastGoodMappingFile.load(from: state, for: path)
+        {
+            return try Setup(file: file, environment, problems: problems)
+        }
+        throw CommandFailure(.invalidMappingFile, problems.problems.map(\.description))
+    }
+
+    private static func mappingFile(
+        _ options: GlobalOptions, _ environment: AgentEnvironment
+    ) throws(CommandFailure) -> FilePath {
+        switch environment.mappingFile(named: options.mappingFile?.path) {
+        case .found(let path): return path
+        case .missing(let places):
+            let looked = places.map(\.description).joined(separator: ", ")
+            throw CommandFailure(
+                .invalidMappingFile,
+                "there is no mapping file; it was looked for at \(looked). Name one with --mapping-file")
+        }
+    }
+
+    private init(
+        file: LoadedMappingFile, _ environment: AgentEnvironment, problems: MappingProblems?
+    ) throws(CommandFailure) {
+        self.file = file
+        self.environment = environment
+        self.problems = problems
+        do throws(Failure) {
+            statePath = try environment.stateDirectory(file.configuration.settings)
+        } catch {
+            throw CommandFailure(.stateUnusable, error.description)
+        }
+    }
+
+    /// Nothing of the agent's own may lie in a mapped folder: it would be uploaded, and the token with it.
+    func refuseOwnFilesInFolders(token: AgentEnvironment.FoundToken?) throws(CommandFailure) {
+        var own = [LoadedMappingFile.OwnPath("the state directory", statePath)]
+        if let tokenFile = token?.file ?? configuration.settings.tokenFile { own.append(.init("the token file", tokenFile)) }
+        let problems = file.problems(ofOwn: own)
+        guard problems.isEmpty else {
+            throw CommandFailure(.invalidMappingFile, problems.map(\.description))
+        }
+    }
+
+    func token() throws(CommandFailure) -> AgentEnvironment.FoundToken {
+        do throws(TokenProblem) {
+            return try environment.token(configuration.settings, mappingFile: file.path)
+        } catch {
+            throw CommandFailure(.noToken, error.description)
+        }
+    }
+
+    // MARK: The state directory
+
+    func claimState() throws(CommandFailure) -> StateDirectory {
+        do throws(StateProblem) {
+            try actAsOwner()
+            return try StateDirectory.claim(statePath)
+        } catch {
+            throw CommandFailure(error)
+        }
+    }
+
+    func openQueue(logger: Logger) async throws(CommandFailure) -> SQLiteQueue {
+        let directory = try claimState()
+        do throws(Failure) {
+            return try await SQLiteQueue(in: directory, api: configuration.settings.api, logger: logger)
+        } catch {
+            throw CommandFailure(.stateUnusable, error.description)
+        }
+    }
+
+    /// For commands that read, beside a running agent or without one; `nil` where nothing was ever run.
+    func openReader() throws(CommandFailure) -> QueueReader? {
+        guard OwnPaths.exists(statePath) else { return nil }
+        do throws(StateProblem) {
+            try actAsOwner()
+            try StateDirectory.checkForReading(statePath)
+        } catch {
+            throw CommandFailure(error)
+        }
+        do throws(Failure) {
+            return try QueueReader(in: statePath)
+        } catch {
+            throw CommandFailure(.stateUnusable, error.description)
+        }
+    }
+
+    /// Root acts as the owner of the state directory, so that it leaves no file there that the agent cannot use.
+    private func actAsOwner() throws(StateProblem) {
+        guard geteuid() == 0, OwnPaths.exists(statePath) else { return }
+        let owner = try StateDirectory.owner(of: statePath)
+        guard owner.user != 0 else { return }
+        guard setegid(owner.group) == 0, seteuid(owner.user) == 0 else {
+            throw .systemCall(statePath, doing: "act as the owner of", Errno(rawValue: errno))
+        }
+    }
+
+    // MARK: The rest of the world
+
+    func remote(token: AgentEnvironment.FoundToken, logger: Logger) throws(CommandFailure) -> RedivisRemote {
+        let settings = configuration.settings
+        do throws(Failure) {
+            return try RedivisRemote(
+                RedivisRemote.Settings(
+                    api: settings.api, uploads: settings.uploads, sendTokenTo: settings.sendTokenTo,
+                    certificateAuthorities: settings.certificateAuthorities?.string, version: Version.text),
+                token: { token.secret }, logger: logger, wallClock: SystemTime.wall)
+        } catch {
+            throw CommandFailure(.invalidMappingFile, error.description)
+        }
+    }
+
+    func ports(queue: SQLiteQueue, remote: RedivisRemote) -> EnginePorts {
+        var generator = SystemRandomNumberGenerator()
+        return EnginePorts(
+            clock: SystemClock(drawingRunFrom: &generator), scanner: FolderTreeScanner(),
+            sources: LocalSourceReader(), queue: queue, remote: remote, random: { Double.random(in: 0..<1) })
+    }
+
+    static func now() -> Moment {
+        var generator = SystemRandomNumberGenerator()
+        return SystemClock(drawingRunFrom: &generator).now()
+    }
+
+    static var hostName: String {
+        var name = utsname()
+        guard uname(&name) == 0 else { return "localhost" }
+        return withUnsafeBytes(of: name.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+}
+
+extension CommandFailure {
+    init(_ problem: StateProblem) {
+        self.init(ExitStatus(rawValue: problem.exitStatus) ?? .stateUnusable, problem.description)
+    }
+
+    init(_ failure: Failure) {
+        switch failure.kind {
+        case .stateUnavailable: self.init(.stateUnusable, failure.description)
+        case .transient, .throttled, .ambiguous: self.init(.outOfReach, failure.description)
+        case .sessionLost, .sessionRefused, .unauthorized, .forbidden, .rejected, .conflict, .endpointMissing,
+            .unreadable, .sourceGone, .sourceChanged:
+            self.init(.somethingLeft, failure.description)
+        }
+    }
+}
+
+extension AgentEnvironment {
+    static var ofThisProcess: AgentEnvironment {
+        var variables: [String: String] = [:]
+        for name in [
+            "REDIVIS_SYNC_MAPPING_FILE", "REDIVIS_API_TOKEN", "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY",
+            "XDG_CONFIG_HOME", "XDG_STATE_HOME", "HOME",
+        ] {
+            if let value = getenv(name) { variables[name] = String(cString: value) }
+        }
+        return AgentEnvironment(variables, isRoot: geteuid() == 0)
+    }
+}

@@ -1,0 +1,110 @@
+import GRDB
+import SyncCore
+import Synchronization
+import SystemPackage
+
+/// Carries out writes one after the other and commits those that wait together in one transaction, each in a
+/// savepoint of its own: under `synchronous=FULL` the price of a commit is its fsync, and a group pays it once.
+///
+/// A caller goes on only after the COMMIT that covers its write has returned.
+actor CommitGroup {
+    private struct Member: Sendable {
+        let write: @Sendable (Transaction) throws -> Void
+        let done: CheckedContinuation<(any Error)?, Never>
+    }
+
+    /// Holds what a write gave until its commit has returned.
+    private final class Outcome<Value: Sendable>: Sendable {
+        private let value = Mutex<Value?>(nil)
+        func set(_ new: Value) { value.withLock { $0 = new } }
+        func get() -> Value? { value.withLock { $0 } }
+    }
+
+    private let pool: DatabasePool
+    private let path: FilePath
+    private let onReceipts: @Sendable () -> Void
+    private var waiting: [Member] = []
+    private var isDraining = false
+    /// So that one group never keeps readers of its results waiting for long.
+    private static let largestGroup = 256
+
+    /// - Parameter onReceipts: called after each commit that wrote receipts.
+    init(pool: DatabasePool, path: FilePath, onReceipts: @escaping @Sendable () -> Void) {
+        self.pool = pool
+        self.path = path
+        self.onReceipts = onReceipts
+    }
+
+    /// Not cancellable: what was begun is either committed or has failed when this returns.
+    func write<Value: Sendable>(
+        _ body: @escaping @Sendable (Transaction) throws -> Value
+    ) async throws(Failure) -> Value {
+        let outcome = Outcome<Value>()
+        let error: (any Error)? = await withCheckedContinuation { continuation in
+            waiting.append(Member(write: { outcome.set(try body($0)) }, done: continuation))
+            guard !isDraining else { return }
+            isDraining = true
+            Task { await drain() }
+        }
+        if let error { throw Failure.ofDatabase(error, at: path) }
+        guard let value = outcome.get() else {
+            throw Failure(.stateUnavailable, scope: .agent, "\(path): a write ended without a result")
+        }
+        return value
+    }
+
+    private func drain() async {
+        while !waiting.isEmpty {
+            let group = Array(waiting.prefix(Self.largestGroup))
+            waiting.removeFirst(group.count)
+            let (errors, wroteReceipts) = await commit(group)
+            for (member, error) in zip(group, errors) {
+                member.done.resume(returning: error)
+            }
+            if wroteReceipts { onReceipts() }
+        }
+        isDraining = false
+    }
+
+    private func commit(_ group: [Member]) async -> ([(any Error)?], wroteReceipts: Bool) {
+        await withCheckedContinuation { continuation in
+            pool.asyncWriteWithoutTransaction { database in
+                var errors = [(any Error)?](repeating: nil, count: group.count)
+                let transaction = Transaction(database)
+                do {
+                    try database.inTransaction(.immediate) {
+                        if group.count == 1 {
+                            // No savepoint: a whole batch of files inside one makes each of its statements walk the
+                            // list of all pages that the savepoint has kept.
+                            try group[0].write(transaction)
+                            return .commit
+                        }
+                        for (index, member) in group.enumerated() {
+                            errors[index] = try Self.attempt(member, transaction)
+                        }
+                        return .commit
+                    }
+                    continuation.resume(returning: (errors, transaction.wroteReceipts))
+                } catch {
+                    // The whole group was rolled back: a full disk, an I/O error.
+                    continuation.resume(returning: ([(any Error)?](repeating: error, count: group.count), false))
+                }
+            }
+        }
+    }
+
+    /// Returns the error of one member that was rolled back alone; throws where the whole transaction is lost.
+    private static func attempt(_ member: Member, _ transaction: Transaction) throws -> (any Error)? {
+        do {
+            try transaction.database.inSavepoint {
+                try member.write(transaction)
+                return .commit
+            }
+            return nil
+        } catch {
+            // SQLite may answer a full disk or an I/O error by rolling back everything.
+            guard transaction.database.isInsideTransaction else { throw error }
+            return error
+        }
+    }
+}

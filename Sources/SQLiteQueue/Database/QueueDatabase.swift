@@ -1,0 +1,70 @@
+import GRDB
+import SyncCore
+import SystemPackage
+
+/// Opens `queue.sqlite` as this program needs it.
+enum QueueDatabase {
+    static let fileName = "queue.sqlite"
+
+    /// For the one process that holds the state directory's lock.
+    static func openForWriting(_ path: FilePath) throws(Failure) -> DatabasePool {
+        do {
+            let pool = try DatabasePool(path: path.string, configuration: configuration(readonly: false))
+            try pool.writeWithoutTransaction { database in
+                // GRDB sets NORMAL when it opens WAL, after `prepareDatabase` has run, and NORMAL may lose the last
+                // commits in a power failure (https://sqlite.org/pragma.html#pragma_synchronous): so it is set here,
+                // on the one connection that writes.
+                try database.execute(sql: "PRAGMA synchronous = FULL")
+                try database.execute(sql: "PRAGMA journal_size_limit = 67108864")
+                try database.execute(sql: "PRAGMA cache_size = -16000")
+            }
+            try migrate(pool, path)
+            return pool
+        } catch {
+            throw Failure.ofDatabase(error, at: path)
+        }
+    }
+
+    /// For commands that read, whether an agent runs or not.
+    /// - Returns: `nil` where the agent has not made its tables yet.
+    static func openForReading(_ path: FilePath) throws(Failure) -> DatabaseQueue? {
+        do {
+            let queue = try DatabaseQueue(path: path.string, configuration: configuration(readonly: true))
+            return try queue.read { database in
+                guard try database.tableExists("delivery") else { return nil }
+                try refuseNewer(database, path)
+                return queue
+            }
+        } catch {
+            throw Failure.ofDatabase(error, at: path)
+        }
+    }
+
+    private static func configuration(readonly: Bool) -> GRDB.Configuration {
+        var configuration = GRDB.Configuration()
+        configuration.readonly = readonly
+        configuration.label = "queue"
+        configuration.foreignKeysEnabled = true
+        // Statements' values may hold session URLs.
+        configuration.publicStatementArguments = false
+        configuration.busyMode = .timeout(5)
+        configuration.maximumReaderCount = 2
+        configuration.prepareDatabase { database in
+            // A small /tmp must not stop the queue.
+            try database.execute(sql: "PRAGMA temp_store = MEMORY")
+        }
+        return configuration
+    }
+
+    private static func migrate(_ pool: DatabasePool, _ path: FilePath) throws {
+        try pool.read { try refuseNewer($0, path) }
+        try Schema.migrator.migrate(pool)
+    }
+
+    private static func refuseNewer(_ database: Database, _ path: FilePath) throws {
+        guard try Schema.migrator.hasBeenSuperseded(database) else { return }
+        throw Failure(
+            .stateUnavailable, scope: .agent, "\(path) was written by a newer version of redivis-sync",
+            hint: "run that version, or give this one another state_directory; the file was not touched")
+    }
+}

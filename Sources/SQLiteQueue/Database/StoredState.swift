@@ -1,0 +1,94 @@
+// FoundationEssentials: JSONEncoder and JSONDecoder.
+import FoundationEssentials
+import SyncCore
+
+/// A state as its row keeps it: the JSON that is the truth, and beside it what queries ask for.
+struct StoredState {
+    let json: String
+    let tally: String
+    let kind: String
+    let publicState: PublicState
+    let work: Work?
+    /// Monotonic nanoseconds of the run that wrote it.
+    let due: Int64?
+
+    enum Work: Int64, CaseIterable {
+        case ready = 1
+        case waiting = 2
+        /// A table's follower looks after it, due or not.
+        case importing = 3
+        /// Waits out a failure.
+        case failing = 4
+    }
+
+    init(_ state: DeliveryState, _ tally: Delivery.Tally) throws {
+        json = try StateCoding.text(state)
+        self.tally = try StateCoding.text(tally)
+        publicState = state.publicState
+        kind = state.kind
+        switch state {
+        case .working(.importing), .waiting(.importing, _):
+            (work, due) = (.importing, 0)
+        case .working:
+            (work, due) = (.ready, 0)
+        case .waiting(_, let delay):
+            work = tally.failures > 0 ? .failing : .waiting
+            due = max(delay.until.nanoseconds, 0)
+        case .delivered, .held, .parked, .abandoned:
+            (work, due) = (nil, nil)
+        }
+    }
+}
+
+extension DeliveryState {
+    /// Finer than the public state: what rules of the queue ask for.
+    var kind: String {
+        switch self {
+        case .working(let stage), .waiting(let stage, _): stage.kind
+        case .delivered: "delivered"
+        case .held: "held"
+        case .parked: "parked"
+        case .abandoned(.gone): "gone"
+        case .abandoned(.superseded): "superseded"
+        case .abandoned(.ignored): "ignored"
+        case .abandoned(.forgotten): "forgotten"
+        }
+    }
+}
+
+extension Stage {
+    fileprivate var kind: String {
+        switch self {
+        case .pending: "pending"
+        case .opening: "opening"
+        case .transferring: "transferring"
+        case .probing: "probing"
+        case .concluding: "concluding"
+        case .lookingUp: "lookingUp"
+        case .posting: "posting"
+        case .importing: "importing"
+        case .withdrawing: "withdrawing"
+        }
+    }
+}
+
+enum StateCoding {
+    static func text(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        // Sorted and unescaped: rows and receipts read and compare as text.
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+
+    static func value<Value: Decodable>(_ type: Value.Type, _ text: String) throws -> Value {
+        try JSONDecoder().decode(type, from: Data(text.utf8))
+    }
+
+    /// Reads a state of any format version that was ever written.
+    static func state(_ text: String, format: Int64) throws -> DeliveryState {
+        switch format {
+        case 1: return try value(DeliveryState.self, text)
+        default: throw UnreadableValue(what: "state format \(format), which this version does not know")
+        }
+    }
+}

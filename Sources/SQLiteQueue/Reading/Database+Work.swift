@@ -1,0 +1,114 @@
+import GRDB
+import SyncCore
+
+/// Deliveries that were asked for, and the rows that could not be read.
+struct FoundDeliveries {
+    var deliveries: [Delivery] = []
+    var unreadable: [(Int64, Failure)] = []
+}
+
+extension Database {
+    func mappingNumber(_ mapping: MappingID) throws -> Int64? {
+        try row("SELECT id FROM mapping WHERE name = ?", [mapping.value])?.integer(0)
+    }
+
+    func destinationNumber(_ table: TableReference) throws -> Int64? {
+        try row("SELECT id FROM destination WHERE reference = ?", [try StateCoding.text(table)])?.integer(0)
+    }
+
+    /// Each destination and each kind of work is one range of the index: what is due is found without passing over
+    /// what is not.
+    func due(
+        at now: MonotonicInstant, tables: Set<TableReference>, excluding excluded: Set<Int64>, limit: Int
+    ) throws -> FoundDeliveries {
+        guard limit > 0 else { return FoundDeliveries() }
+        var ids: Set<Int64> = []
+        for table in tables {
+            guard let destination = try destinationNumber(table) else { continue }
+            for work in [StoredState.Work.ready, .waiting, .failing] {
+                let rows = try rows(
+                    """
+                    SELECT id FROM delivery WHERE work = ? AND destination = ? AND due <= ? ORDER BY id LIMIT ?
+                    """, [work.rawValue, destination, now.nanoseconds, limit + excluded.count])
+                for row in rows { ids.insert(try row.integer(0)) }
+            }
+        }
+        return try load(ids.subtracting(excluded).sorted(), limit: limit)
+    }
+
+    func settlingDue(at now: MonotonicInstant, limit: Int) throws -> [SettlingFile] {
+        try rows(
+            SettlingRow.select + " WHERE s.due <= ? ORDER BY s.due LIMIT ?", [now.nanoseconds, limit]
+        ).map { try SettlingRow($0).file }
+    }
+
+    func importing(in table: TableReference, after: DeliveryID?, limit: Int) throws -> FoundDeliveries {
+        guard let destination = try destinationNumber(table) else { return FoundDeliveries() }
+        // All of them are due at 0, so that the index gives them by id.
+        let rows = try rows(
+            "SELECT id FROM delivery WHERE work = ? AND destination = ? AND due = 0 AND id > ? ORDER BY id LIMIT ?",
+            [StoredState.Work.importing.rawValue, destination, after?.value ?? 0, limit])
+        return try load(try rows.map { try $0.integer(0) }, limit: limit)
+    }
+
+    private func load(_ ids: [Int64], limit: Int) throws -> FoundDeliveries {
+        var found = FoundDeliveries()
+        for id in ids where found.deliveries.count < limit {
+            do {
+                if let row = try deliveryRow(id) { found.deliveries.append(row.delivery) }
+            } catch let failure as Failure {
+                found.unreadable.append((id, failure))
+            }
+        }
+        return found
+    }
+
+    func tablesInUse() throws -> Set<TableReference> {
+        var tables: Set<TableReference> = []
+        for row in try rows("SELECT id, reference FROM destination") {
+            let destination = try row.integer(0)
+            let isUsed = try StoredState.Work.allCases.contains { work in
+                try exists(
+                    "SELECT 1 FROM delivery WHERE work = ? AND destination = ? LIMIT 1", [work.rawValue, destination])
+            }
+            if isUsed { tables.insert(try StateCoding.value(TableReference.self, row.text(1))) }
+        }
+        return tables
+    }
+
+    func workload(run: UInt64, tables: Set<TableReference>) throws -> Workload {
+        let ready = Set(try tables.compactMap { try destinationNumber($0) })
+        var load = Workload()
+        let counts = try rows(
+            "SELECT state, work, destination, sum(count) FROM rowCount GROUP BY state, work, destination")
+        for row in counts {
+            let count = Int(clamping: try row.integer(3))
+            let work = StoredState.Work(rawValue: try row.integer(1))
+            if work != nil, try !ready.contains(row.integer(2)) {
+                load.blocked += count
+                continue
+            }
+            switch work {
+            case .ready, .waiting: load.live += count
+            case .failing: load.failing += count
+            case .importing: load.importing += count
+            case nil: if try row.text(0) == PublicState.settling.rawValue { load.settling += count }
+            }
+        }
+        load.nextDue = try nextDue(ready).map { MonotonicInstant(run: run, nanoseconds: $0) }
+        return load
+    }
+
+    private func nextDue(_ destinations: Set<Int64>) throws -> Int64? {
+        var next: Int64?
+        for destination in destinations {
+            for work in [StoredState.Work.waiting, .failing] {
+                let due = try row(
+                    "SELECT min(due) FROM delivery WHERE work = ? AND destination = ?", [work.rawValue, destination])?
+                    .optionalInteger(0)
+                if let due { next = min(next ?? due, due) }
+            }
+        }
+        return next
+    }
+}

@@ -1,0 +1,242 @@
+import GRDB
+import Logging
+import SyncCore
+import Synchronization
+import SystemPackage
+
+/// The queue in the state directory's `queue.sqlite`: WAL, `synchronous=FULL`, one writer.
+///
+/// Every verb is one whole transaction; those of concurrent callers are committed together (see `CommitGroup`), and
+/// a caller goes on only when the COMMIT that covers it has returned. What is read is what was committed.
+///
+///     let directory = try StateDirectory.claim("/var/lib/redivis-sync")
+///     let queue = try await SQLiteQueue(in: directory, api: settings.api, logger: logger)
+///     try await queue.beginRun(configuration.mappings)
+public final class SQLiteQueue: DeliveryQueue {
+    let pool: DatabasePool
+    let path: FilePath
+    private let api: String
+    private let logger: Logger
+    private let commits: CommitGroup
+    private let receiptLog: ReceiptLog
+    /// What commands read.
+    public let reader: QueueReader
+    /// Rows that could not be read, told once each and passed over until the next start.
+    private let unreadable = Mutex<[Int64: Failure]>([:])
+    /// The run of the last moment that was handed in: stored instants of this database belong to it.
+    private let run = Mutex<UInt64>(0)
+
+    /// Opens or makes the database, brings its tables up to date, and brings `receipts.jsonl` up to it.
+    ///
+    /// - Parameters:
+    ///   - directory: claimed; kept for as long as the queue lives, and with it the lock.
+    ///   - api: the API's base, under which facts about its endpoints are remembered.
+    /// - Throws: `Failure` of kind `stateUnavailable`, with SQLite's words and what to do.
+    public convenience init(in directory: StateDirectory, api: String, logger: Logger) async throws(Failure) {
+        let path = directory.path.appending(QueueDatabase.fileName)
+        try directory.makePrivateFile(QueueDatabase.fileName)
+        try await self.init(path: path, api: api, logger: logger, keeping: directory)
+    }
+
+    private let directory: StateDirectory?
+
+    init(path: FilePath, api: String, logger: Logger, keeping directory: StateDirectory?) async throws(Failure) {
+        self.path = path
+        self.api = api
+        self.logger = logger
+        self.directory = directory
+        let pool = try QueueDatabase.openForWriting(path)
+        self.pool = pool
+        let log = ReceiptLog(
+            pool: pool, path: path.removingLastComponent().appending("receipts.jsonl"), logger: logger)
+        receiptLog = log
+        reader = QueueReader(database: pool, path: path)
+        commits = CommitGroup(pool: pool, path: path) { Task { await log.noteCommit() } }
+        try await log.start()
+    }
+
+    /// Returns when every receipt that was committed is in `receipts.jsonl` and synced: before `run --once` ends.
+    public func flushReceipts() async throws(Failure) { try await receiptLog.flush() }
+
+    /// Rows that could not be read since the start, each told with its number and what to do.
+    public var unreadableRows: [Failure] { unreadable.withLock { rows in rows.keys.sorted().compactMap { rows[$0] } } }
+
+    private func write<Value: Sendable>(
+        _ body: @escaping @Sendable (Transaction) throws -> Value
+    ) async throws(Failure) -> Value {
+        try await commits.write(body)
+    }
+
+    private func read<Value: Sendable>(
+        _ body: @escaping @Sendable (Database) throws -> Value
+    ) async throws(Failure) -> Value {
+        try await reader.read(body)
+    }
+
+    private func note(_ now: MonotonicInstant) { run.withLock { $0 = now.run } }
+
+    private func instant(_ nanoseconds: Int64) -> MonotonicInstant {
+        MonotonicInstant(run: run.withLock { $0 }, nanoseconds: nanoseconds)
+    }
+
+    // MARK: Start
+
+    public func beginRun(_ mappings: [Mapping]) async throws(Failure) {
+        try await write { try $0.beginRun(mappings) }
+    }
+
+    public func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict {
+        try await read { database in
+            guard let number = try database.mappingNumber(mapping) else { return .open }
+            return try database.existingVerdict(number)
+        }
+    }
+
+    public func closeExisting(of mapping: MappingID) async throws(Failure) {
+        try await write { try $0.closeExisting(of: mapping) }
+    }
+
+    // MARK: Intake
+
+    public func noteSeen(
+        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment
+    ) async throws(Failure) -> SeenSummary {
+        note(now.monotonic)
+        return try await write { try $0.noteSeen(files, in: mapping, lookAgainAfter: quiet, at: now) }
+    }
+
+    public func settlingDue(at now: MonotonicInstant, limit: Int) async throws(Failure) -> [SettlingFile] {
+        note(now)
+        return try await read { try $0.settlingDue(at: now, limit: limit) }
+    }
+
+    /// Of the run that was last handed in with a moment; an instant at 0 means "now".
+    public func nextLook() async throws(Failure) -> MonotonicInstant? {
+        let due = try await read { try $0.row("SELECT min(due) FROM settling")?.optionalInteger(0) }
+        return due.map(instant)
+    }
+
+    public func recordLooks(_ looks: [SettleOutcome], at now: Moment) async throws(Failure) {
+        note(now.monotonic)
+        try await write { try $0.recordLooks(looks, at: now) }
+    }
+
+    // MARK: Deliveries
+
+    public func due(
+        at now: MonotonicInstant, tables: Set<TableReference>, excluding excluded: Set<DeliveryID>, limit: Int
+    ) async throws(Failure) -> [Delivery] {
+        note(now)
+        var found = FoundDeliveries()
+        repeat {
+            // Rows that cannot be read take no place of others: they are told, passed over, and the rest is asked for.
+            let passed = unreadable.withLock { Set($0.keys) }.union(excluded.map(\.value))
+            found = try await read { try $0.due(at: now, tables: tables, excluding: passed, limit: limit) }
+            report(found.unreadable)
+        } while found.deliveries.count < limit && !found.unreadable.isEmpty
+        return found.deliveries
+    }
+
+    public func importing(
+        in table: TableReference, after: DeliveryID?, limit: Int
+    ) async throws(Failure) -> [Delivery] {
+        let found = try await read { try $0.importing(in: table, after: after, limit: limit) }
+        report(found.unreadable)
+        return found.deliveries
+    }
+
+    private func report(_ rows: [(Int64, Failure)]) {
+        for (id, failure) in rows {
+            let isNew = unreadable.withLock { $0.updateValue(failure, forKey: id) == nil }
+            guard isNew else { continue }
+            logger.error("a delivery cannot be read", metadata: ["delivery": "\(id)", "problem": "\(failure)"])
+        }
+    }
+
+    public func delivery(_ id: DeliveryID) async throws(Failure) -> Delivery? {
+        try await read { try $0.deliveryRow(id.value)?.delivery }
+    }
+
+    public func tablesInUse() async throws(Failure) -> Set<TableReference> {
+        try await read { try $0.tablesInUse() }
+    }
+
+    public func save(_ decision: Decision, at now: Moment) async throws(Failure) -> SaveOutcome {
+        note(now.monotonic)
+        let api = api
+        return try await write { try $0.save(decision, api: api, at: now) }
+    }
+
+    public func settleContent(
+        _ content: Content, uploadName: String, table: TableKey, of delivery: Delivery, admission: Admission,
+        at now: Moment
+    ) async throws(Failure) -> Standing {
+        note(now.monotonic)
+        return try await write {
+            try $0.settleContent(
+                content, uploadName: uploadName, table: table, of: delivery, admission: admission, at: now)
+        }
+    }
+
+    public func resettle(_ delivery: Delivery, note text: String, at now: Moment) async throws(Failure) {
+        note(now.monotonic)
+        try await write { try $0.resettle(delivery, note: text, at: now) }
+    }
+
+    /// `nextDue` is that of rows of `tables` that wait: what can be done now has none.
+    public func workload(
+        at now: MonotonicInstant, tables: Set<TableReference>
+    ) async throws(Failure) -> Workload {
+        note(now)
+        return try await read { try $0.workload(run: now.run, tables: tables) }
+    }
+
+    /// `forget` of a path that the queue holds no content of yet, or whose version is delivered already: whatever
+    /// comes there is ignored, until `retry`.
+    @discardableResult
+    public func ignoreByHand(
+        _ path: RelativePath, in mapping: MappingID, table: TableReference, at now: Moment
+    ) async throws(Failure) -> DeliveryID {
+        try await write { try $0.ignoreByHand(path, in: mapping, table: table, at: now.wall) }
+    }
+
+    // MARK: The table's uploads
+
+    public func remoteIndex(of table: TableKey) async throws(Failure) -> RemoteIndexState {
+        try await read { try $0.remoteIndex(table) }
+    }
+
+    public func recordListing(
+        _ uploads: [RemoteUpload], of table: TableKey, in version: TableVersion, isFirst: Bool, isLast: Bool
+    ) async throws(Failure) {
+        try await write {
+            try $0.recordListing(uploads, of: table, in: version, isFirst: isFirst, isLast: isLast)
+        }
+    }
+
+    public func closeListing(
+        of table: TableKey, newestReleased: VersionTag?, gate: PostingGate
+    ) async throws(Failure) {
+        try await write { try $0.closeListing(of: table, newestReleased: newestReleased, gate: gate) }
+    }
+
+    public func knownUpload(named name: String, of table: TableKey) async throws(Failure) -> RemoteUpload? {
+        try await read { database in
+            guard let number = try database.tableNumber(table) else { return nil }
+            return try database.knownUpload(name, number)
+        }
+    }
+
+    public func forgetUpload(uri: String, of table: TableKey) async throws(Failure) {
+        try await write { try $0.forgetUpload(uri: uri, of: table) }
+    }
+
+    // MARK: Facts about the API
+
+    public func endpointFact(of api: String) async throws(Failure) -> EndpointFact? {
+        try await read { database in
+            try database.row("SELECT endpoint FROM apiFact WHERE api = ?", [api])?.optionalText(0)
+                .flatMap(EndpointFact.init(rawValue:))
+        }
+    }
+}

@@ -1,0 +1,116 @@
+import GRDB
+import SyncCore
+
+extension Transaction {
+    func save(_ decision: Decision, api: String, at now: Moment) throws -> SaveOutcome {
+        let delivery = decision.delivery
+        guard let before = try saved(delivery.id), before.revision == delivery.revision else { return .stale }
+        if let content = delivery.content {
+            guard let known = before.sha256 else {
+                let question = try question(decision, content, at: now.wall)
+                if let other = try ownerOfKey(question) { return joined(try join(question, to: other)) }
+                try supersedeOlder(question)
+                try write(question)
+                try update(decision, at: now.wall)
+                return try finish(decision, before, api, at: now.wall)
+            }
+            guard known == content.sha256.bytes else { throw Self.contentStays(delivery) }
+        }
+        try update(decision, at: now.wall)
+        return try finish(decision, before, api, at: now.wall)
+    }
+
+    // MARK: Reading what is there
+
+    private struct SavedRow {
+        let revision: Int64
+        let kind: String
+        let sha256: [UInt8]?
+        let file: Int64
+    }
+
+    /// Not the whole row: most saves need no more than this.
+    private func saved(_ id: DeliveryID) throws -> SavedRow? {
+        try database.row("SELECT revision, kind, sha256, file FROM delivery WHERE id = ?", [id.value]).map {
+            SavedRow(
+                revision: try $0.integer(0), kind: try $0.text(1), sha256: try $0.optionalBytes(2),
+                file: try $0.integer(3))
+        }
+    }
+
+    private func question(_ decision: Decision, _ content: Content, at now: Timestamp) throws -> ContentQuestion {
+        let delivery = decision.delivery
+        guard let name = delivery.uploadName, let key = delivery.tableKey,
+            let row = try database.deliveryRow(delivery.id.value)
+        else {
+            throw Failure(
+                .stateUnavailable, scope: .delivery,
+                "delivery \(delivery.id) (\(delivery.path)): its content is to be saved without upload name or table",
+                hint: "report this as a defect; nothing was written")
+        }
+        return ContentQuestion(
+            row: row, content: content, uploadName: name, table: try tableNumber(key), tableKey: key, now: now)
+    }
+
+    /// Another delivery that table, upload name and content already belong to.
+    private func ownerOfKey(_ question: ContentQuestion) throws -> DeliveryRow? {
+        try database.row(
+            DeliveryRow.select + """
+                 WHERE d.remoteTable = ? AND d.uploadName = ? AND d.sha256 = ? AND d.contentSize = ? AND d.id <> ?
+                """,
+            [
+                question.table, question.uploadName, question.content.sha256.column, question.content.size,
+                question.row.id,
+            ]
+        ).map(DeliveryRow.init)
+    }
+
+    private func joined(_ standing: Standing) -> SaveOutcome {
+        switch standing {
+        case .joined(let other): .joined(other)
+        case .alone, .behind, .successor, .adopts, .strange: .stale
+        }
+    }
+
+    private static func contentStays(_ delivery: Delivery) -> Failure {
+        Failure(
+            .stateUnavailable, scope: .delivery,
+            "delivery \(delivery.id) (\(delivery.path)): another content was to be written over the one it has",
+            hint: "report this as a defect; nothing was written")
+    }
+
+    // MARK: Writing
+
+    private func update(_ decision: Decision, at now: Timestamp) throws {
+        let delivery = decision.delivery
+        let stored = try StoredState(delivery.state, delivery.tally)
+        let table = try delivery.tableKey.map(tableNumber)
+        let state: [SQLValue] = [
+            stored.json, DeliveryState.formatVersion, stored.kind, stored.publicState.rawValue,
+            stored.work?.rawValue, stored.due, stored.tally,
+        ]
+        try database.run(
+            """
+            UPDATE delivery SET state = ?, stateFormat = ?, kind = ?, public = ?, work = ?, due = ?, tally = ?,
+                device = ?, inode = ?, size = ?, modified = ?, changed = ?, remoteTable = ifnull(remoteTable, ?),
+                revision = revision + 1, updated = ?
+            WHERE id = ?
+            """, state + delivery.observation.columns + [table, now.milliseconds, delivery.id.value])
+    }
+
+    private func finish(
+        _ decision: Decision, _ before: SavedRow, _ api: String, at now: Timestamp
+    ) throws -> SaveOutcome {
+        let delivery = decision.delivery
+        try note(decision.note, delivery: delivery.id.value, file: before.file, at: now)
+        if case .delivered(let receipt) = delivery.state, before.kind != "delivered" {
+            try appendReceipt(receipt, of: delivery)
+        }
+        if let fact = decision.endpointFact {
+            try database.run(
+                "INSERT INTO apiFact VALUES (?, ?) ON CONFLICT DO UPDATE SET endpoint = excluded.endpoint",
+                [api, fact.rawValue])
+        }
+        return .saved
+    }
+}

@@ -1,0 +1,82 @@
+import GRDB
+import SyncCore
+
+extension Transaction {
+    func beginRun(_ mappings: [Mapping]) throws {
+        // Instants of an earlier run mean nothing now: what waited is due, what settled begins anew.
+        try database.run("UPDATE delivery SET due = 0 WHERE work IN (2, 4) AND due <> 0")
+        try database.run("UPDATE settling SET quietRun = 0, quietSince = 0, due = 0")
+        for mapping in mappings {
+            let number = try mappingNumber(mapping.id)
+            try takeUpRules(of: mapping, number)
+            try moveUnsent(of: mapping, number)
+        }
+    }
+
+    /// Where a mapping takes other files than before, those that it ignored are looked at again. Their rows stay, so
+    /// that a file that was there before the mapping is still known as one.
+    private func takeUpRules(of mapping: Mapping, _ number: Int64) throws {
+        let rules = mapping.admissionRules
+        guard try database.row("SELECT rules FROM mapping WHERE id = ?", [number])?.optionalText(0) != rules else {
+            return
+        }
+        try database.run("UPDATE mapping SET rules = ? WHERE id = ?", [rules, number])
+        try database.run(
+            """
+            UPDATE file SET device = NULL, inode = NULL, size = NULL, modified = NULL, changed = NULL
+            WHERE delivery IN (
+                SELECT id FROM delivery WHERE mapping = ? AND public = 'ignored' AND kind = 'ignored')
+            """, [number])
+    }
+
+    /// The mapping's table changed: what has no session yet goes to the new one. A content that was judged against
+    /// the old table is examined again.
+    private func moveUnsent(of mapping: Mapping, _ number: Int64) throws {
+        let destination = try destinationNumber(mapping.table)
+        // Asked of the counts first: at most starts there is nothing to move, and there may be a million rows queued.
+        let hasStale = try database.exists(
+            """
+            SELECT 1 FROM rowCount WHERE mapping = ? AND destination NOT IN (0, ?) AND state IN ('queued', 'waiting')
+                AND count > 0 LIMIT 1
+            """, [number, destination])
+        guard hasStale else { return }
+        let stale = try database.rows(
+            DeliveryRow.select + """
+                 WHERE d.mapping = ? AND d.public IN ('queued', 'waiting') AND d.kind = 'pending'
+                AND d.destination <> ?
+                """, [number, destination])
+        for row in stale {
+            guard let moved = try? DeliveryRow(row) else { continue }
+            let admission: Admission = moved.isExisting ? .existing : moved.delivery.content == nil ? .fresh : .examine
+            if moved.delivery.content != nil {
+                guard try !hasProvisional(moved.file) else { continue }
+            }
+            try database.run("DELETE FROM adoption WHERE delivery = ?", [moved.id])
+            try database.run(
+                """
+                UPDATE delivery SET destination = ?, remoteTable = NULL, uploadName = NULL, contentSize = NULL,
+                    sha256 = NULL, md5 = NULL WHERE id = ?
+                """, [destination, moved.id])
+            try setState(
+                .working(.pending(admission)), of: moved, resettingTally: true,
+                note: "the mapping's table is now \(mapping.table)", at: moved.updated)
+        }
+    }
+
+    private func hasProvisional(_ file: Int64) throws -> Bool {
+        try database.exists("SELECT 1 FROM delivery WHERE file = ? AND sha256 IS NULL", [file])
+    }
+
+    func closeExisting(of mapping: MappingID) throws {
+        try database.run("UPDATE mapping SET existing = 'closed' WHERE id = ?", [try mappingNumber(mapping)])
+    }
+}
+
+extension Mapping {
+    /// Everything that decides which files the mapping takes, as one text.
+    fileprivate var admissionRules: String {
+        let patterns = [include, exclude].map { $0.map(\.text).joined(separator: "\u{0}") }
+        let limits = "\(recursive) \(minimumSize) \(maximumSize ?? -1) \(emptyFiles.rawValue) \(existing.rawValue)"
+        return (patterns + [limits]).joined(separator: "\u{1}")
+    }
+}
