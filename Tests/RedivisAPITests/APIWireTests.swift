@@ -160,6 +160,30 @@ struct APIWireTests {
         }
     }
 
+    @Test("a warning is logged once for each text, and the rate limit is remembered")
+    func warnings() async throws {
+        let lines = Lines()
+        try await RawServer.serve { connection in
+            for warning in ["old", "old", "older sandbox"] {
+                _ = try await connection.head()
+                let fields = ["X-REDIVIS-WARNING: \(warning)", "X-RateLimit-Limit: 1000", "X-RateLimit-Remaining: 7"]
+                try await connection.answer("404 Not Found", fields, "{}")
+            }
+        } _: { _, port in
+            let remote = try RedivisRemote(
+                .init(api: "http://127.0.0.1:\(port)"), token: { Secret("sandbox") },
+                logger: Logger(label: "test", factory: { _ in lines }), wallClock: { someTime })
+            for _ in 0..<3 {
+                await #expect(throws: Failure.self) {
+                    try await remote.tableResource(ContractTests.table, as: "demo.weather.readings")
+                }
+            }
+            #expect(remote.rateLimit == .init(limit: 1000, remaining: 7))
+            await remote.shutdown()
+        }
+        #expect(lines.warnings == ["old", "older <redacted>"])
+    }
+
     @Test("a GET is repeated once where the connection was closed, and no more")
     func stale() async throws {
         try await RawServer.serve { connection in
@@ -262,6 +286,29 @@ struct APIWireTests {
     func badAPI(text: String) async throws {
         let failure = await #expect(throws: Failure.self) { try await withRemote(text) { _ in } }
         #expect(failure?.scope == .agent)
+    }
+}
+
+/// Keeps the words of warnings.
+private final class Lines: LogHandler, Sendable {
+    private let words = Mutex<[String]>([])
+    var warnings: [String] { words.withLock { $0 } }
+    var metadata: Logger.Metadata {
+        get { [:] }
+        set {}
+    }
+    var logLevel: Logger.Level {
+        get { .trace }
+        set {}
+    }
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { nil }
+        set {}
+    }
+
+    func log(event: LogEvent) {
+        guard event.level == .warning, let said = event.metadata?["words"] else { return }
+        words.withLock { $0.append("\(said)") }
     }
 }
 
