@@ -105,7 +105,10 @@ public actor TableDirectory {
                 hint: "open one on Redivis, or set create_version: true")
         }
         try await ports.remote.openVersion(of: reference)
-        tables[reference]?.table = try await ports.remote.table(reference)
+        // Two statements: an await on the right of an optional chain would suspend inside the dictionary's accessor,
+        // which corrupts the task's memory (Swift 6.3).
+        let opened = try await ports.remote.table(reference)
+        tables[reference]?.table = opened
     }
 
     /// The table refused a write: what is known of it may be old.
