@@ -11,10 +11,10 @@ struct GlobalOptions: ParsableArguments {
             """, valueName: "file"))
     var mappingFile: PathArgument?
 
-    @Option(help: "The least important log lines to write: \(LogLevelArgument.names).")
+    @Option(help: ArgumentHelp("The least important log lines to write; else info.", valueName: "level"))
     var logLevel: LogLevelArgument?
 
-    @Option(help: "How log lines are written to stderr: text or json.")
+    @Option(help: ArgumentHelp("How log lines are written to stderr.", valueName: "format"))
     var logFormat = LogFormat.text
 
     @Flag(name: [.short, .long], help: "The same as --log-level debug.")
@@ -35,7 +35,6 @@ struct GlobalOptions: ParsableArguments {
 struct LogLevelArgument: ExpressibleByArgument {
     let level: Logger.Level
 
-    static let names = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
     static var allValueStrings: [String] { Logger.Level.allCases.map(\.rawValue) }
 
     init?(argument: String) {

@@ -8,9 +8,12 @@ struct ListCommand: AsyncParsableCommand {
         discussion: """
             On a terminal as columns; elsewhere one line a file version, with tabs between state, size in bytes, \
             mapping, time of the last change, path and reason.
+
+            States:
+            \(PublicState.allCases.map { "  \($0.rawValue.padded(to: 13))\($0.meaning)" }.joined(separator: "\n"))
             """)
 
-    @Option(help: "Only those in this state: \(PublicState.allCases.map(\.rawValue).joined(separator: ", ")).")
+    @Option(help: "Only those in this state.")
     var state: PublicState?
 
     @Option(help: ArgumentHelp("Only those of this mapping.", valueName: "id"))

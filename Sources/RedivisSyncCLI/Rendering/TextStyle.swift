@@ -1,5 +1,4 @@
 import Glibc
-import SyncCore
 
 /// How text for people is laid out: colours and a width on a terminal, plain lines elsewhere.
 struct TextStyle: Hashable, Sendable {
@@ -57,18 +56,5 @@ struct TextStyle: Hashable, Sendable {
     func paint(_ text: String, _ tint: Tint?) -> String {
         guard hasColour, let tint, !text.isEmpty else { return text }
         return "\u{1B}[\(tint.rawValue)m\(text)\u{1B}[0m"
-    }
-}
-
-extension PublicState {
-    var tint: TextStyle.Tint {
-        switch self {
-        case .delivered: .good
-        case .queued, .uploading, .registering, .importing: .busy
-        case .settling, .waiting: .pending
-        case .held: .choice
-        case .parked: .bad
-        case .gone, .superseded, .ignored: .faint
-        }
     }
 }

@@ -78,7 +78,9 @@ enum Words {
 }
 
 extension Date {
+    /// Within the years 1 to 9999, whatever a row says: calendars end somewhere.
     init(_ timestamp: Timestamp) {
-        self.init(timeIntervalSince1970: Double(timestamp.milliseconds) / 1000)
+        let milliseconds = min(max(timestamp.milliseconds, -62_135_596_800_000), 253_402_300_799_999)
+        self.init(timeIntervalSince1970: Double(milliseconds) / 1000)
     }
 }

@@ -75,7 +75,7 @@ struct ProgressPicture {
         if width >= 60 {
             let left =
                 transfer.offset >= transfer.total
-                ? "sent" : rate?.seconds(for: transfer.total - transfer.offset).map(Words.clock(seconds:)) ?? "-:--"
+                ? "sent" : rate?.seconds(for: transfer.total &- transfer.offset).map(Words.clock(seconds:)) ?? "-:--"
             tail += " of " + Words.bytes(transfer.total).paddedInFront(to: 10) + left.paddedInFront(to: 8)
         }
         let room = width - 2 - cells - tail.count - 2

@@ -13,7 +13,7 @@ struct RateMeter {
         samples.append((time, bytes))
         samples.removeAll { time - $0.at > Self.window }
         guard let first = samples.first, time > first.at else { return }
-        bytesPerSecond = Double(bytes - first.bytes) / ((time - first.at) / .seconds(1))
+        bytesPerSecond = (Double(bytes) - Double(first.bytes)) / ((time - first.at) / .seconds(1))
     }
 
     /// How long so many bytes take at this rate, in whole seconds; `nil` where that is not known or beyond days.

@@ -81,7 +81,7 @@ final class RunBoard: Sendable {
                 counts.adopted += 1
             } else {
                 counts.delivered += 1
-                counts.bytes += receipt.content.size
+                counts.bytes &+= receipt.content.size
             }
         }
         let extra = metadata.merging(["note": "\(note)"]) { $1 }
@@ -101,8 +101,8 @@ extension RunBoard.Counts {
     private static let slice: Int64 = 1 << 20
 
     fileprivate mutating func send(_ transfer: RunBoard.Transfer, _ id: DeliveryID) {
-        let before = transfers[id]?.offset ?? max(transfer.offset - Self.slice, 0)
-        sent += max(transfer.offset - before, 0)
+        let before = transfers[id]?.offset ?? max(transfer.offset &- Self.slice, 0)
+        sent &+= max(transfer.offset &- before, 0)
         transfers[id] = transfer
     }
 }
