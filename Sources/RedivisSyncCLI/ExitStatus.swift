@@ -34,7 +34,9 @@ struct CommandFailure: Error {
     }
 
     func write() {
-        for line in lines { StandardError.write("redivis-sync: \(line)\n") }
+        // Problems of the mapping file begin with FILE:LINE:COLUMN, where editors look for it.
+        let prefix = status == .invalidMappingFile ? "" : "redivis-sync: "
+        for line in lines { StandardError.write("\(prefix)\(line)\n") }
     }
 }
 
