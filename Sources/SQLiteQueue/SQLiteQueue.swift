@@ -183,7 +183,7 @@ public final class SQLiteQueue: DeliveryQueue {
         try await write { try $0.resettle(delivery, note: text, at: now) }
     }
 
-    /// `nextDue` is that of rows that wait: what can be done now has none.
+    /// `nextDue` is that of rows of `tables` that wait: what can be done now has none.
     public func workload(
         at now: MonotonicInstant, tables: Set<TableReference>
     ) async throws(Failure) -> Workload {

@@ -106,6 +106,9 @@ public actor FolderIntake {
         let look: FileLook?
         do {
             look = try await ports.sources.look(at: file.path, in: mapping.folder)
+        } catch where error.kind != .unreadable || error.scope != .delivery {
+            // The machine is short of something, or the folder is not there: neither says anything about the file.
+            return .lookAgain(file, at: ports.clock.now().monotonic.advanced(by: SettlePolicy.writerRecheck))
         } catch {
             // It goes into the queue all the same, where opening it fails again and a person can read why.
             observer(.sourceProblem(mapping.id, file.path, error))

@@ -169,13 +169,27 @@ public actor TableDirectory {
         _ name: String, in reference: TableReference, releasedAfter newest: VersionTag?
     ) async throws(Failure) -> DeliveryEvent {
         let begun = ports.clock.now().monotonic
-        var found: RemoteUpload?
+        var best: (upload: RemoteUpload, rank: Int)?
         let table = try await walk(reference, releasedAfter: newest) { _, _, uploads, _, _ throws(Failure) in
-            found = found ?? uploads.first { UploadName.isSame($0.name, name) }
+            for upload in uploads {
+                guard let rank = upload.rank(asOurs: name), rank < best?.rank ?? .max else { continue }
+                best = (upload, rank)
+            }
         }
         tables[reference]?.table = table
-        if let found { return .registrationFound(found, newestReleased: newest) }
+        if let found = best?.upload { return .registrationFound(found, newestReleased: newest) }
         return .registrationAbsent(LookUpReport(begun: begun, newestReleased: table.released.last))
+    }
+}
+
+extension RemoteUpload {
+    /// How surely this is the upload that we registered as `name`, the surest first; `nil` where it is not. A server
+    /// that renames what meets a taken name keeps the tag, and the tag is of our path and content alone.
+    fileprivate func rank(asOurs name: String) -> Int? {
+        let hasFailed = if case .failed = status { true } else { false }
+        if UploadName.isSame(self.name, name) { return hasFailed ? 2 : 0 }
+        guard let tag = UploadName.tag(in: name), self.name.contains(tag) else { return nil }
+        return hasFailed ? 3 : 1
     }
 }
 

@@ -101,7 +101,7 @@ import Testing
             let now = QueueFixture.at(50).monotonic
             _ = try database.due(at: now, tables: table, excluding: [], limit: 9)
             _ = try database.importing(in: QueueFixture.table, after: nil, limit: 9)
-            _ = try database.workload(run: 1)
+            _ = try database.workload(run: 1, tables: table)
             _ = try database.tablesInUse()
             _ = try database.settlingDue(at: now, limit: 9)
             _ = try database.remoteIndex(QueueFixture.key)
@@ -116,31 +116,51 @@ import Testing
             ["SELECT", "UPDATE", "DELETE", "INSERT"].contains { sql.hasPrefix($0) }
         }
         #expect(statements.count > 60)
-        let large = ["delivery", "file", "settling", "journal", "receipt", "remoteUpload", "d", "f", "s"]
-        try await fixture.queue.pool.read { database in
-            for sql in statements {
+        let plans = try await fixture.queue.pool.read { database in
+            try statements.map { sql in
                 let plan = try database.makeStatement(sql: "EXPLAIN QUERY PLAN " + sql)
                 plan.setUncheckedArguments(StatementArguments())
-                let steps = try Row.fetchAll(plan).compactMap { $0["detail"] as String? }
-                let scans = steps.filter { step in
-                    let words = step.split(separator: " ").map(String.init)
-                    return words.first == "SCAN" && words.count > 1 && large.contains(words[1])
-                }
-                // The first or last rows in an index's or the table's own order are no reading through.
-                let isOrdered = sql.contains("LIMIT") && !steps.contains { $0.contains("TEMP B-TREE") }
-                let isLeast = sql.contains("SELECT min(")
-                // Once at each start; and once for each new table, where the plan only names what a foreign key would
-                // look through if one were broken.
-                let isStart = sql.contains("UPDATE settling SET quietRun = 0")
-                    || sql.contains("INSERT INTO remoteTable") || sql.contains("INSERT INTO destination")
-                #expect(scans.isEmpty || isOrdered || isLeast || isStart, "\(sql)\n\(steps)")
-                let isBySorted = sql.contains("due <= ? ORDER BY id") || sql.contains("d.mapping = ? AND d.public IN")
-                let sorts = steps.contains { $0.contains("TEMP B-TREE") && $0.contains("ORDER BY") }
-                #expect(!sorts || isBySorted || sql.contains("ORDER BY version") || sql.contains("ORDER BY seen")
-                        || sql.contains("ORDER BY s.id DESC"),
-                    "\(sql)\n\(steps)")
+                return Plan(sql: sql, steps: try Row.fetchAll(plan).compactMap { $0["detail"] as String? })
             }
         }
+        for plan in plans {
+            #expect(!plan.readsThroughALargeTable)
+            #expect(!plan.sortsWhatAnIndexShouldOrder)
+        }
+    }
+
+    private struct Plan: CustomStringConvertible {
+        let sql: String
+        let steps: [String]
+
+        var description: String { "\(sql)\n\(steps)" }
+
+        var readsThroughALargeTable: Bool {
+            let large = ["delivery", "file", "settling", "journal", "receipt", "remoteUpload", "d", "f", "s"]
+            let scans = steps.contains { step in
+                let words = step.split(separator: " ").map(String.init)
+                return words.first == "SCAN" && words.count > 1 && large.contains(words[1])
+            }
+            // The first or last rows in a table's own order are no reading through.
+            let isOrdered = sql.contains("LIMIT") && !sorts
+            let isLeast = sql.contains("SELECT min(")
+            // Once at each start; and once for each new table, where the plan only names what a foreign key would
+            // look through if one were broken.
+            let isRare = ["UPDATE settling SET quietRun = 0", "INSERT INTO remoteTable", "INSERT INTO destination"]
+                .contains { sql.contains($0) }
+            return scans && !isOrdered && !isLeast && !isRare
+        }
+
+        var sortsWhatAnIndexShouldOrder: Bool {
+            // What is due among what waits; a handful of uploads of one name or digest; a list for a person.
+            let isSmall = [
+                "due <= ? ORDER BY id", "d.mapping = ? AND d.public IN", "ORDER BY version", "ORDER BY seen",
+                "ORDER BY s.id DESC",
+            ].contains { sql.contains($0) }
+            return sorts && !isSmall
+        }
+
+        private var sorts: Bool { steps.contains { $0.contains("TEMP B-TREE") && $0.contains("ORDER BY") } }
     }
 
     /// Every verb at least once.

@@ -17,12 +17,19 @@ import Testing
             endpoint: .tempUploads, transport: .whole, uploadID: "t1", url: Secret("https://storage.example/whole"),
             openedAt: Timestamp(milliseconds: 1), openedAtServer: nil)
         let ended = MonotonicInstant(run: .max, nanoseconds: 5)
+        let sent = Registration(
+            uri: "/uploads/b%20c", name: "b c", newestReleased: VersionTag(major: 2, minor: 0),
+            registeredAt: Timestamp(milliseconds: 3), isAdopted: false, endpoint: .tempUploads,
+            needsReportedDigest: true, incompleteReports: 2)
+        let finished = TransferProgress(
+            confirmed: 100, prefix: nil, hasUnprovenBytes: false, storedMD5: Sample.content(4).md5)
         let stages: [Stage] = [
             .pending(.fresh), .pending(.examine), .pending(.existing), .pending(.examined), .opening,
             .transferring(session, .none), .transferring(whole, Sample.progress), .probing(session, Sample.progress),
             .concluding(session, Sample.progress), .lookingUp(Sample.object, .beforePost),
             .lookingUp(Sample.object, .inDoubt(attempt, connectionEnded: ended)), .posting(Sample.object, attempt),
-            .importing(Sample.registration), .withdrawing(Sample.registration, .importFailed("row 3")),
+            .importing(Sample.registration), .importing(sent), .withdrawing(sent, .importFailed("row 3")),
+            .concluding(session, finished),
             .withdrawing(Sample.registration, .contentDiffers("size 4")),
             .withdrawing(Sample.registration, .sizeNeverTold), .withdrawing(Sample.registration, .renamed("a_1")),
         ]
@@ -36,7 +43,8 @@ import Testing
             .held(.changed), .held(.tableHasOtherUploads), .held(.equalsUpload("b")), .held(.existing),
             .parked(.importFailed("w")), .parked(.contentDiffers("w")), .parked(.rejected("w")),
             .parked(.sessionRefused("w")), .parked(.sessionsLost("w")), .parked(.unreadable("w")),
-            .parked(.nameTaken("w")), .parked(.withdrawalRefused("w")), .abandoned(.gone), .abandoned(.superseded),
+            .parked(.nameTaken("w")), .parked(.removedFromTable), .parked(.stateDamaged("w")),
+            .parked(.withdrawalRefused("w")), .abandoned(.gone), .abandoned(.superseded),
             .abandoned(.ignored("exclude")), .abandoned(.forgotten),
         ]
         return stages.map(DeliveryState.working) + stages.map { .waiting($0, delay) } + ends

@@ -47,7 +47,9 @@ import Testing
                 at: QueueFixture.at(20))
         }
         #expect(try await fixture.queue.nextLook() == nil)
-        #expect(try await fixture.queue.workload(at: QueueFixture.at(20).monotonic).settling == 0)
+        #expect(
+            try await fixture.queue.workload(at: QueueFixture.at(20).monotonic, tables: [QueueFixture.table]).settling
+                == 0)
     }
 
     @Test func filesMetAfterTheFirstScanAreNew() async throws {
@@ -93,7 +95,8 @@ import Testing
         let fixture = try await QueueFixture()
         let cases: [(AdmittedFile.Disposition, DeliveryState)] = [
             (.deliver, .working(.pending(.fresh))), (.judge, .working(.pending(.existing))),
-            (.hold(.existing), .held(.existing)), (.ignore("empty_files: skip"), .abandoned(.ignored("empty_files: skip"))),
+            (.hold(.existing), .held(.existing)),
+            (.ignore("empty_files: skip"), .abandoned(.ignored("empty_files: skip"))),
         ]
         for (number, (disposition, state)) in cases.enumerated() {
             let inode = UInt64(number) + 1

@@ -215,11 +215,10 @@ enum Sample {
 
     static func configured(
         _ id: MappingID = QueueFixture.weather, table: TableReference = QueueFixture.table,
-        include: [String] = ["**"], existing: ExistingFiles = .auto
+        include: [PathPattern] = ["**"], existing: ExistingFiles = .auto
     ) -> Mapping {
         Mapping(
-            id: id, folder: "/data", table: table, include: include.map { PathPattern($0) }, existing: existing,
-            uploadName: UploadNameTemplate("{path}"))
+            id: id, folder: "/data", table: table, include: include, existing: existing, uploadName: "{path}")
     }
 }
 

@@ -33,43 +33,61 @@ import Testing
     private static func check(_ fixture: QueueFixture, _ comment: String) async throws {
         let broken: [String] = try await fixture.queue.pool.read { database in
             let rules: [(String, String)] = [
-                ("two owners of one table, name and content",
+                (
+                    "two owners of one table, name and content",
                     """
                     SELECT 1 FROM delivery WHERE uploadName IS NOT NULL
                     GROUP BY remoteTable, uploadName, sha256, contentSize HAVING count(*) > 1
-                    """),
-                ("an observation without a delivery",
-                    "SELECT 1 FROM file WHERE device IS NOT NULL AND delivery IS NULL"),
-                ("a version whose content is unknown that its path does not point at",
+                    """
+                ),
+                (
+                    "an observation without a delivery",
+                    "SELECT 1 FROM file WHERE device IS NOT NULL AND delivery IS NULL"
+                ),
+                (
+                    "a version whose content is unknown that its path does not point at",
                     """
                     SELECT 1 FROM delivery AS d JOIN file AS f ON f.id = d.file
                     WHERE d.sha256 IS NULL AND f.delivery IS NOT d.id
-                    """),
-                ("an ended version with an accepted observation",
+                    """
+                ),
+                (
+                    "an ended version with an accepted observation",
                     """
                     SELECT 1 FROM file AS f JOIN delivery AS d ON d.id = f.delivery
                     WHERE d.kind IN ('gone', 'superseded') AND f.device IS NOT NULL
-                    """),
-                ("a delivered version without exactly one receipt",
+                    """
+                ),
+                (
+                    "a delivered version without exactly one receipt",
                     """
                     SELECT 1 FROM delivery AS d WHERE d.kind = 'delivered'
                         AND (SELECT count(*) FROM receipt WHERE delivery = d.id) <> 1
-                    """),
-                ("counts that are not the rows'",
                     """
-                    SELECT mapping, public, ifnull(work, 0), count(*) FROM delivery GROUP BY 1, 2, 3
+                ),
+                (
+                    "counts that are not the rows'",
+                    """
+                    SELECT mapping, destination, public, ifnull(work, 0), count(*) FROM delivery
+                    GROUP BY 1, 2, 3, 4
                     EXCEPT SELECT * FROM rowCount
-                    """),
-                ("counts of rows that are not there",
+                    """
+                ),
+                (
+                    "counts of rows that are not there",
                     """
                     SELECT 1 FROM rowCount WHERE state <> 'settling' AND count <> (SELECT count(*) FROM delivery AS d
-                        WHERE d.mapping = rowCount.mapping AND d.public = rowCount.state AND ifnull(d.work, 0) = rowCount.work)
-                    """),
-                ("counts of settling files that are not the rows'",
+                        WHERE d.mapping = rowCount.mapping AND d.destination = rowCount.destination
+                            AND d.public = rowCount.state AND ifnull(d.work, 0) = rowCount.work)
+                    """
+                ),
+                (
+                    "counts of settling files that are not the rows'",
                     """
                     SELECT 1 FROM rowCount WHERE state = 'settling'
                         AND count <> (SELECT count(*) FROM settling AS s WHERE s.mapping = rowCount.mapping)
-                    """),
+                    """
+                ),
                 ("a foreign key that points nowhere", "PRAGMA foreign_key_check"),
             ]
             return try rules.compactMap { try Row.fetchOne(database, sql: $1) == nil ? nil : $0 }

@@ -67,7 +67,8 @@ import Testing
         try await fixture.list([failed])
         #expect(try await fixture.queue.knownUpload(named: "a", of: key) == nil)
         try await fixture.queue.forgetUpload(uri: failed.uri, of: key)
-        #expect(try await fixture.queue.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM remoteUpload") } == 0)
+        #expect(
+            try await fixture.queue.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM remoteUpload") } == 0)
     }
 
     @Test func closingRemembersHowFarTheListingReached() async throws {
@@ -81,14 +82,5 @@ import Testing
                 == RemoteIndexState(
                     isComplete: true, newestReleased: VersionTag(major: 3, minor: 2), gate: .closed,
                     hasTaggedUploads: true))
-    }
-
-    @Test(arguments: [
-        ("a-0123456789ab.csv", true), ("a/b-0123456789ab.csv.gz", true), ("x-0123456789ab", true),
-        ("-0123456789ab.shp.zip", true), ("a-0123456789AB.csv", false), ("a-0123456789a.csv", false),
-        ("a_0123456789ab.csv", false), ("a.csv", false), ("a-0123456789ab.csv.bz2", false),
-        ("a-0123456789ab.toolongending.gz", false), ("", false), ("a-0123456789abc.csv", false),
-    ]) func tagIsRecognised(name: String, isTagged: Bool) {
-        #expect(UploadTag.isTagged(name) == isTagged)
     }
 }

@@ -96,7 +96,8 @@ import Testing
     @Test func newerContentWaitsWhileTheOlderMayBeRegistered() async throws {
         for state: DeliveryState in [
             .working(.posting(Sample.object, Sample.attempt)), .working(.importing(Sample.registration)),
-            .working(.lookingUp(Sample.object, .inDoubt(Sample.attempt, connectionEnded: QueueFixture.at(1).monotonic))),
+            .working(
+                .lookingUp(Sample.object, .inDoubt(Sample.attempt, connectionEnded: QueueFixture.at(1).monotonic))),
         ] {
             let fixture = try await QueueFixture()
             let first = try await fixture.admit("a", Sample.observation(1))

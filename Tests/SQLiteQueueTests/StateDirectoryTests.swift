@@ -23,6 +23,8 @@ import Testing
             machine: machine.map { MachineIdentity(text: $0) }, networkFileSystem: { _ in network }, user: user)
     }
 
+    private func isEmpty(_ state: FilePath) throws -> Bool { try QueueReader(in: state) == nil }
+
     private func problem(_ body: () throws -> Void) -> StateProblem? {
         do {
             try body()
@@ -93,7 +95,8 @@ import Testing
         // As the remedy says.
         try FileManager.default.removeItem(atPath: state.appending("machine-id").string)
         _ = try StateDirectory.claim(state, in: surroundings(machine: "two"))
-        #expect(problem { _ = try StateDirectory.claim(state, in: surroundings(machine: "one")) } == .otherMachine(state))
+        #expect(
+            problem { _ = try StateDirectory.claim(state, in: surroundings(machine: "one")) } == .otherMachine(state))
     }
 
     @Test func machineWithoutAnIdIsTakenAsItIs() throws {
@@ -146,8 +149,11 @@ import Testing
     @Test func readingMakesAndLocksNothing() async throws {
         #expect(problem { try StateDirectory.checkForReading(state, in: surroundings()) } == .missing(state))
         try StateDirectory.create(state)
-        #expect(try QueueReader(in: state) == nil)
+        #expect(try isEmpty(state))
         #expect(try FileManager.default.contentsOfDirectory(atPath: state.string).isEmpty)
+        // The agent was killed before it made its tables.
+        try Data().write(to: URL(filePath: state.appending("queue.sqlite").string))
+        #expect(try isEmpty(state))
     }
 
     @Test func fileInPlaceOfTheDirectoryIsRefused() throws {

@@ -43,7 +43,9 @@ import Testing
         let admitted = clock.now - start
         let (second, known) = try await scan()
         #expect(second == SeenSummary(known: files.count, settling: 0))
-        #expect(try await fixture.queue.workload(at: QueueFixture.at(3).monotonic).live == files.count)
+        #expect(
+            try await fixture.queue.workload(at: QueueFixture.at(3).monotonic, tables: [QueueFixture.table]).live
+                == files.count)
         print("20,000 files: seen \(new), admitted \(admitted), seen again \(known)")
     }
 

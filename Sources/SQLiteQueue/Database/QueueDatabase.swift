@@ -26,11 +26,15 @@ enum QueueDatabase {
     }
 
     /// For commands that read, whether an agent runs or not.
-    static func openForReading(_ path: FilePath) throws(Failure) -> DatabaseQueue {
+    /// - Returns: `nil` where the agent has not made its tables yet.
+    static func openForReading(_ path: FilePath) throws(Failure) -> DatabaseQueue? {
         do {
             let queue = try DatabaseQueue(path: path.string, configuration: configuration(readonly: true))
-            try queue.read { try refuseNewer($0, path) }
-            return queue
+            return try queue.read { database in
+                guard try database.tableExists("delivery") else { return nil }
+                try refuseNewer(database, path)
+                return queue
+            }
         } catch {
             throw Failure.ofDatabase(error, at: path)
         }

@@ -191,9 +191,10 @@ enum Schema {
         ) STRICT, WITHOUT ROWID;
 
         -- How many rows are in which state, kept by triggers, so that asking costs nothing with millions of rows.
+        -- 0 stands for no destination and no work.
         CREATE TABLE rowCount (
             mapping INTEGER NOT NULL REFERENCES mapping (id),
-            destination INTEGER NOT NULL, -- 0: it settles, and has none yet
+            destination INTEGER NOT NULL,
             state TEXT NOT NULL,
             work INTEGER NOT NULL,
             count INTEGER NOT NULL,
@@ -262,7 +263,8 @@ enum Schema {
         END;
 
         CREATE TRIGGER deliveryRecounted AFTER UPDATE OF mapping, destination, public, work ON delivery
-        WHEN OLD.mapping <> NEW.mapping OR OLD.destination <> NEW.destination OR OLD.public <> NEW.public OR OLD.work IS NOT NEW.work
+        WHEN OLD.mapping <> NEW.mapping OR OLD.destination <> NEW.destination OR OLD.public <> NEW.public
+            OR OLD.work IS NOT NEW.work
         BEGIN
             UPDATE rowCount SET count = count - 1
                 WHERE mapping = OLD.mapping AND destination = OLD.destination AND state = OLD.public
@@ -279,8 +281,8 @@ enum Schema {
 
         CREATE TRIGGER settlingUncounted AFTER DELETE ON settling
         BEGIN
-            UPDATE rowCount SET count = count - 1 WHERE mapping = OLD.mapping AND destination = 0 AND state = 'settling'
-                    AND work = 0;
+            UPDATE rowCount SET count = count - 1
+                WHERE mapping = OLD.mapping AND destination = 0 AND state = 'settling' AND work = 0;
         END;
         """
 }

@@ -79,11 +79,12 @@ extension Database {
     func workload(run: UInt64, tables: Set<TableReference>) throws -> Workload {
         let ready = Set(try tables.compactMap { try destinationNumber($0) })
         var load = Workload()
-        let counts = "SELECT destination, state, work, sum(count) FROM rowCount GROUP BY destination, state, work"
-        for row in try rows(counts) {
+        let counts = try rows(
+            "SELECT state, work, destination, sum(count) FROM rowCount GROUP BY state, work, destination")
+        for row in counts {
             let count = Int(clamping: try row.integer(3))
-            let work = StoredState.Work(rawValue: try row.integer(2))
-            guard try work == nil || ready.contains(row.integer(0)) else {
+            let work = StoredState.Work(rawValue: try row.integer(1))
+            if work != nil, try !ready.contains(row.integer(2)) {
                 load.blocked += count
                 continue
             }
@@ -91,7 +92,7 @@ extension Database {
             case .ready, .waiting: load.live += count
             case .failing: load.failing += count
             case .importing: load.importing += count
-            case nil: if try row.text(1) == PublicState.settling.rawValue { load.settling += count }
+            case nil: if try row.text(0) == PublicState.settling.rawValue { load.settling += count }
             }
         }
         load.nextDue = try nextDue(ready).map { MonotonicInstant(run: run, nanoseconds: $0) }

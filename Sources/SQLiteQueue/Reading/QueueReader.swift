@@ -19,7 +19,8 @@ public struct QueueReader: Sendable {
     public init?(in directory: FilePath) throws(Failure) {
         let path = directory.appending(QueueDatabase.fileName)
         guard try StateDirectory.holdsFile(path) else { return nil }
-        self.init(database: try QueueDatabase.openForReading(path), path: path)
+        guard let database = try QueueDatabase.openForReading(path) else { return nil }
+        self.init(database: database, path: path)
     }
 
     /// Not cancelled with the caller's task: a read takes milliseconds, and a half-told queue helps nobody.

@@ -33,6 +33,13 @@ extension Transaction {
     /// the old table is examined again.
     private func moveUnsent(of mapping: Mapping, _ number: Int64) throws {
         let destination = try destinationNumber(mapping.table)
+        // Asked of the counts first: at most starts there is nothing to move, and there may be a million rows queued.
+        let hasStale = try database.exists(
+            """
+            SELECT 1 FROM rowCount WHERE mapping = ? AND destination NOT IN (0, ?) AND state IN ('queued', 'waiting')
+                AND count > 0 LIMIT 1
+            """, [number, destination])
+        guard hasStale else { return }
         let stale = try database.rows(
             DeliveryRow.select + """
                  WHERE d.mapping = ? AND d.public IN ('queued', 'waiting') AND d.kind = 'pending'

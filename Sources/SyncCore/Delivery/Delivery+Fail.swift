@@ -25,6 +25,9 @@ extension Delivery {
             return stage.readsSource
                 ? moved(to: .parked(.unreadable(failure.summary)), "parked: \(failure.summary)")
                 : withoutClearAnswer(failure, at: stage, in: context)
+        case .sourceGone where failure.scope != .delivery:
+            // The whole folder is not there: a disk that is not mounted says nothing about its files.
+            return withoutClearAnswer(failure, at: stage, in: context)
         case .sourceGone:
             return stage.readsSource ? abandonedForLoss() : withoutClearAnswer(failure, at: stage, in: context)
         case .sourceChanged:
