@@ -86,11 +86,14 @@ struct CommandFailure: Error {
         self.init(.invalidMappingFile, problems.map(\.description), problems)
     }
 
-    var text: String {
-        lines.map { (mappingProblems.isEmpty ? "redivis-sync: " : "") + $0.printable + "\n" }.joined()
+    /// - Parameter width: of the terminal, in columns; `nil` where nothing is to be wrapped.
+    func text(width: Int? = nil) -> String {
+        lines.flatMap { line in
+            DisplayWidth.wrapped((mappingProblems.isEmpty ? "redivis-sync: " : "") + line.printable, width)
+        }.map { $0 + "\n" }.joined()
     }
 
-    func write() { StandardError.write(text) }
+    func write() { StandardError.write(text(width: TextStyle.standardError.width)) }
 }
 
 extension Failure {

@@ -22,7 +22,7 @@ import Testing
     func everyFailureEndsAsTheContractSays(kind: Failure.Kind, status: Status) {
         let failure = CommandFailure(Failure(kind, "reading the table", hint: "try later"))
         #expect(failure.status == status)
-        #expect(failure.text == "redivis-sync: reading the table; try later\n")
+        #expect(failure.text() == "redivis-sync: reading the table; try later\n")
     }
 
     @Test(
@@ -37,19 +37,19 @@ import Testing
     func everyProblemOfTheStateEndsAsTheContractSays(problem: StateProblem, status: Status) {
         let failure = CommandFailure(problem)
         #expect(failure.status == status)
-        #expect(failure.text.contains("/s") && failure.text.contains("; "), "what happened, where, and what to do")
+        #expect(failure.text().contains("/s") && failure.text().contains("; "), "what happened, where, and what to do")
     }
 
     @Test func problemsOfTheMappingFileBeginWithTheirPlace() {
         let problem = MappingProblem(file: "m.yaml", line: 3, column: 5, message: "no key `x`", remedy: "write y")
         let failure = CommandFailure([problem])
         #expect(failure.status == .invalidMappingFile)
-        #expect(failure.text == "m.yaml:3:5: no key `x`; write y\n")
+        #expect(failure.text() == "m.yaml:3:5: no key `x`; write y\n")
     }
 
     @Test func noWordsReachATerminalAsTheyAre() {
-        #expect(CommandFailure(.somethingLeft, [nasty, "x"]).text.split(separator: "\n").count == 2)
-        #expect(isSafe(CommandFailure(.somethingLeft, nasty).text))
+        #expect(CommandFailure(.somethingLeft, [nasty, "x"]).text().split(separator: "\n").count == 2)
+        #expect(isSafe(CommandFailure(.somethingLeft, nasty).text()))
     }
 
     @Test func whatIsOutOfReachSaysWhatToLookAt() {

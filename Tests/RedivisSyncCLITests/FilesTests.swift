@@ -66,7 +66,7 @@ import Testing
             try LastGoodMappingFile.keep(file, in: missing)
         } throws: {
             ($0 as? CommandFailure)?.status == .stateUnusable
-                && ($0 as? CommandFailure)?.text.contains(missing.string) == true
+                && ($0 as? CommandFailure)?.text().contains(missing.string) == true
         }
     }
 }

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import SQLiteQueue
 import SyncCore
+import SystemPackage
 import Testing
 
 @testable import RedivisSyncCLI
