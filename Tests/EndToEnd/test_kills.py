@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 
 import pytest
-from harness import KIB, MIB, World, kill, scaled, seed_of_run, wait_until
+from harness import KIB, MIB, Agent, World, kill, scaled, seed_of_run, wait_until
 
 CHUNK = MIB
 # In no order: states that a kill must meet at least twice in the full run.
@@ -18,12 +20,13 @@ SLOW = [
     "--fault", "put-chunk:*:wait=150",
     "--fault", "open-session:*:wait=40",
     "--fault", "post-uploads:*:delay=150",
-    "--fault", "put-chunk:9:503,retry-after=1",
     "--fault", "put-chunk:23:reset",
     "--fault", "list-uploads:7:503,retry-after=1",
     "--fault", "list-uploads:*:delay=150",
-    "--fault", "put-chunk:61:503,retry-after=1",
 ]
+# Now and then a refusal with a time to wait, so that kills meet files that wait.
+for count in range(9, 900, 14):
+    SLOW += ["--fault", f"put-chunk:{count}:503,retry-after=1"]
 
 
 def mixed_sizes(world: World, count: int, used: set[int]) -> list[int]:
@@ -33,6 +36,14 @@ def mixed_sizes(world: World, count: int, used: set[int]) -> list[int]:
         sizes |= {world.generator.randrange(2, 6 * MIB)} - used
     used |= sizes
     return sorted(sizes)
+
+
+def settling(agent: Agent) -> int:
+    """How many files were between two looks: known to the database, and no file version yet."""
+    if not (agent.state / "queue.sqlite").exists():
+        return 0  # killed before there was one
+    with closing(sqlite3.connect(f"file:{agent.state / 'queue.sqlite'}?mode=ro", uri=True)) as database:
+        return database.execute("SELECT count(*) FROM settling").fetchone()[0]
 
 
 def random_kills(world: World, kills: int, files: int) -> Counter[str]:
@@ -52,16 +63,19 @@ def random_kills(world: World, kills: int, files: int) -> Counter[str]:
             if done >= kills:
                 break
             process = agent.start("run", "--once")
-            time.sleep(world.generator.uniform(0.05, 1.6))
+            # One in five dies young, while files still settle.
+            longest = 0.5 if world.generator.random() < 0.2 else 1.6
+            time.sleep(world.generator.uniform(0.05, longest))
             ended = process.poll() is not None
             kill(process)
             states = agent.states()
             tally = Counter(states.values())
-            print(f"kill {done + 1}{' (it had ended)' if ended else ''}: {dict(tally)}")
+            tally["settling"] += settling(agent)
+            print(f"kill {done + 1}{' (it had ended)' if ended else ''}: {dict(+tally)}")
             if ended:
                 break
             done += 1
-            met.update(tally)
+            met.update(+tally)
             for path, state in states.items():
                 if path in paths and state in ("uploading", "waiting"):
                     exposed[paths[path]] += 1
