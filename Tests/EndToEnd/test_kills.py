@@ -15,22 +15,22 @@ from harness import KIB, MIB, Agent, World, kill, scaled, seed_of_run, wait_unti
 CHUNK = MIB
 # In no order: states that a kill must meet at least twice in the full run.
 LIVE_STATES = ("settling", "queued", "uploading", "registering", "importing", "waiting")
-# Every size is another, so that the request log tells which file a transfer belongs to.
-SLOW = [
+# Slow enough to be killed everywhere, with trouble of other kinds in between. The first fault whose turn it is strikes,
+# so those that always strike stand last.
+SLOW = ["--fault", "put-chunk:23:reset", "--fault", "list-uploads:7:503,retry-after=1"]
+for count in range(9, 900, 14):
+    SLOW += ["--fault", f"put-chunk:{count}:503,retry-after=1"]
+SLOW += [
     "--fault", "put-chunk:*:wait=150",
     "--fault", "open-session:*:wait=40",
     "--fault", "post-uploads:*:delay=150",
-    "--fault", "put-chunk:23:reset",
-    "--fault", "list-uploads:7:503,retry-after=1",
     "--fault", "list-uploads:*:delay=150",
 ]
-# Now and then a refusal with a time to wait, so that kills meet files that wait.
-for count in range(9, 900, 14):
-    SLOW += ["--fault", f"put-chunk:{count}:503,retry-after=1"]
 
 
 def mixed_sizes(world: World, count: int, used: set[int]) -> list[int]:
-    """Sizes that no file had before; the first ones stand around the steps of the protocol."""
+    """Sizes that no file had before, so that the request log tells whose a transfer is; the first ones stand
+    around the steps of the protocol."""
     sizes = {1, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, CHUNK, 3 * CHUNK, 8 * CHUNK + 7} - used
     while len(sizes) < count:
         sizes |= {world.generator.randrange(2, 6 * MIB)} - used
