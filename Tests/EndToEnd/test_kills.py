@@ -49,7 +49,7 @@ def settling(agent: Agent) -> int:
 def random_kills(world: World, kills: int, files: int) -> Counter[str]:
     """Kills the agent `kills` times at random instants while rounds of `files` new files go out."""
     world.open_sandbox(*SLOW)
-    agent = world.agent(chunk_size="1MiB", registration_doubt="1s", uploads=4).map(world.folder, settle="200ms")
+    agent = world.agent(chunk_size="1MiB", registration_doubt="1s", uploads=4).map(world.folder, settle="500ms")
     met: Counter[str] = Counter()
     exposed: Counter[int] = Counter()
     used: set[int] = set()
@@ -59,13 +59,12 @@ def random_kills(world: World, kills: int, files: int) -> Counter[str]:
         paths = {f"round-{number}/{size}.bin".encode(): size for size in mixed_sizes(world, files, used)}
         for path, size in paths.items():
             world.write(path, size)
-        for _ in range(12):
+        for turn in range(12):
             if done >= kills:
                 break
             process = agent.start("run", "--once")
-            # One in five dies young, while files still settle.
-            longest = 0.5 if world.generator.random() < 0.2 else 1.6
-            time.sleep(world.generator.uniform(0.05, longest))
+            # The first of a round dies young, while the new files still settle.
+            time.sleep(world.generator.uniform(0.05, 0.7 if turn == 0 else 1.6))
             ended = process.poll() is not None
             kill(process)
             states = agent.states()
