@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import time
 from collections import Counter
-from contextlib import closing
 
 import pytest
-from harness import KIB, MIB, Agent, World, kill, scaled, seed_of_run, wait_until
+from harness import KIB, MIB, World, kill, scaled, seed_of_run, wait_until
 
 CHUNK = MIB
 # In no order: states that a kill must meet at least twice in the full run.
@@ -38,14 +36,6 @@ def mixed_sizes(world: World, count: int, used: set[int]) -> list[int]:
     return sorted(sizes)
 
 
-def settling(agent: Agent) -> int:
-    """How many files were between two looks: known to the database, and no file version yet."""
-    if not (agent.state / "queue.sqlite").exists():
-        return 0  # killed before there was one
-    with closing(sqlite3.connect(f"file:{agent.state / 'queue.sqlite'}?mode=ro", uri=True)) as database:
-        return database.execute("SELECT count(*) FROM settling").fetchone()[0]
-
-
 def random_kills(world: World, kills: int, files: int) -> Counter[str]:
     """Kills the agent `kills` times at random instants while rounds of `files` new files go out."""
     world.open_sandbox(*SLOW)
@@ -69,12 +59,11 @@ def random_kills(world: World, kills: int, files: int) -> Counter[str]:
             kill(process)
             states = agent.states()
             tally = Counter(states.values())
-            tally["settling"] += settling(agent)
-            print(f"kill {done + 1}{' (it had ended)' if ended else ''}: {dict(+tally)}")
+            print(f"kill {done + 1}{' (it had ended)' if ended else ''}: {dict(tally)}")
             if ended:
                 break
             done += 1
-            met.update(+tally)
+            met.update(tally)
             for path, state in states.items():
                 if path in paths and state in ("uploading", "waiting"):
                     exposed[paths[path]] += 1
