@@ -45,7 +45,9 @@ struct RunCommand: AsyncParsableCommand {
         if setup.problems != nil { throw CommandFailure(.somethingLeft, []) }
     }
 
-    private func deliver(_ setup: Setup, _ queue: SQLiteQueue, _ remote: RedivisRemote, _ logger: Logger) async -> RunEnding {
+    private func deliver(_ setup: Setup, _ queue: SQLiteQueue, _ remote: RedivisRemote, _ logger: Logger) async
+        -> RunEnding
+    {
         LocalSourceReader.ignoreLeaseSignals()
         let showsProgress = ProgressDisplay.isWanted
         // On a terminal the bars tell what happens; troubles are still written.
