@@ -28,6 +28,7 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        SecretMemory.keepOffDisk()
         let logger = options.logger()
         let setup = try Setup.loadForRun(options)
         for problem in setup.problems?.problems ?? [] { StandardError.write("\(problem)\n") }
@@ -131,13 +132,16 @@ enum RunEnding: Sendable {
         return isOutOfReach ? .outOfReach : .somethingLeft
     }
 
-    private func leftBehind(_ result: OnceResult, _ counts: RunBoard.Counts, _ queue: SQLiteQueue) async throws -> [String] {
+    private func leftBehind(_ result: OnceResult, _ counts: RunBoard.Counts, _ queue: SQLiteQueue) async throws
+        -> [String]
+    {
         var lines: [String] = []
         for (mapping, problem) in counts.folderProblems.sorted(by: { $0.key < $1.key }) {
             lines.append("mapping \(mapping): \(problem)")
         }
         if counts.unreadableEntries > 0 {
-            lines.append("\(Words.count(counts.unreadableEntries, "entry", "entries")) of the folders could not be read")
+            lines.append(
+                "\(Words.count(counts.unreadableEntries, "entry", "entries")) of the folders could not be read")
         }
         for (table, failure) in result.tableFailures.sorted(by: { $0.key.text < $1.key.text }) {
             lines.append("table \(table): \(failure)")
@@ -151,6 +155,10 @@ enum RunEnding: Sendable {
         }
         let waiting = result.workload.live + result.workload.blocked
         if waiting > 0 { lines.append("\(Words.count(waiting, "file")) still queued") }
+        let importing = result.workload.importing
+        if importing > 0 {
+            lines.append("\(Words.count(importing, "file")) registered, whose import has not been seen to end")
+        }
         if result.unsettled > 0 { lines.append("\(Words.count(result.unsettled, "file")) still being written") }
         lines += queue.unreadableRows.map(\.description)
         return lines
