@@ -83,9 +83,7 @@ struct Setup: Sendable {
     /// Nothing of the agent's own may lie in a mapped folder: it would be uploaded, and the token with it.
     func refuseOwnFilesInFolders(token: AgentEnvironment.FoundToken?) throws(CommandFailure) {
         var own = [LoadedMappingFile.OwnPath("the state directory", statePath)]
-        if let tokenFile = token?.file ?? configuration.settings.tokenFile {
-            own.append(.init("the token file", tokenFile))
-        }
+        if let tokenFile = token?.file ?? configuration.settings.tokenFile { own.append(.init("the token file", tokenFile)) }
         let problems = file.problems(ofOwn: own)
         guard problems.isEmpty else {
             throw CommandFailure(.invalidMappingFile, problems.map(\.description))

@@ -32,9 +32,7 @@ struct SandboxCommand: AsyncParsableCommand {
     @Option(help: "A fault at the n-th request of a kind, such as post-uploads:1:lose-reply; may be repeated.")
     var fault: [String] = []
 
-    @Option(
-        name: .customLong("switch"),
-        help: "Another reading of an unknown, such as duplicate-name=refuse; may be repeated.")
+    @Option(name: .customLong("switch"), help: "Another reading of an unknown, such as duplicate-name=refuse; may be repeated.")
     var switches: [String] = []
 
     @Flag(help: "Print one line of JSON with both origins.")

@@ -70,8 +70,7 @@ struct PathStory: Encodable {
 
     init(of argument: PathArgument, _ setup: Setup) async throws {
         path = RelativePath.printable(argument.absolute)
-        pathBase64 =
-            RelativePath(bytes: Array(argument.absolute.dropFirst()))?.text == nil
+        pathBase64 = RelativePath(bytes: Array(argument.absolute.dropFirst()))?.text == nil
             ? Base64.text(argument.absolute) : nil
         let reader = try setup.openReader()
         var places: [Place] = []
@@ -155,8 +154,7 @@ extension PathStory.Place {
     var text: String {
         var lines = ["  mapping  \(mapping): \(folder) → \(table)"]
         switch (verdict, rule) {
-        case (let verdict, let rule?):
-            lines.append("  rule     \(verdict): \(RelativePath.printable(Array(rule.utf8)))")
+        case (let verdict, let rule?): lines.append("  rule     \(verdict): \(RelativePath.printable(Array(rule.utf8)))")
         case ("taken", nil): lines.append("  rule     taken by this mapping")
         case (let verdict, nil): lines.append("  rule     \(verdict)")
         }

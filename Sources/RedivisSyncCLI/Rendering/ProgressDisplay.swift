@@ -37,9 +37,7 @@ struct ProgressDisplay {
         let full = Int(share * Double(cells))
         let drawing = String(repeating: "█", count: full) + String(repeating: "░", count: cells - full)
         let percent = "\(Int(share * 100))%"
-        let tail =
-            " " + String(repeating: " ", count: max(4 - percent.count, 0)) + percent + " of "
-            + Words.bytes(transfer.total)
+        let tail = " " + String(repeating: " ", count: max(4 - percent.count, 0)) + percent + " of " + Words.bytes(transfer.total)
         let room = max(width - cells - tail.count - 4, 8)
         return "  " + drawing + tail + "  " + Self.fitted(transfer.path.description, room)
     }

@@ -53,8 +53,7 @@ struct Remedy {
                 "the storage host refuses its sessions: \(words)",
                 "if the upload host needs the token, add it to send_token_to; \(retry)")
         case .sessionsLost(let words):
-            self.init(
-                "its sessions died again and again: \(words)", "look at the network and at Redivis's status; \(retry)")
+            self.init("its sessions died again and again: \(words)", "look at the network and at Redivis's status; \(retry)")
         case .unreadable(let words):
             self.init("it cannot be read: \(words)", "mend permissions or disk; \(retry)")
         case .nameTaken(let words):
