@@ -106,7 +106,7 @@ public actor FolderIntake {
         let look: FileLook?
         do {
             look = try await ports.sources.look(at: file.path, in: mapping.folder)
-        } catch where error.kind != .unreadable || error.scope != .delivery {
+        } catch  where error.kind != .unreadable || error.scope != .delivery {
             // The machine is short of something, or the folder is not there: neither says anything about the file.
             return .lookAgain(file, at: ports.clock.now().monotonic.advanced(by: SettlePolicy.writerRecheck))
         } catch {

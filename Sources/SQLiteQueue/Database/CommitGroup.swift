@@ -15,6 +15,7 @@ actor CommitGroup {
 
     /// Holds what a write gave until its commit has returned.
     private final class Outcome<Value: Sendable>: Sendable {
+        // Written by the writer's thread, read by the caller's task.
         private let value = Mutex<Value?>(nil)
         func set(_ new: Value) { value.withLock { $0 = new } }
         func get() -> Value? { value.withLock { $0 } }

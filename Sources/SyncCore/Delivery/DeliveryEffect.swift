@@ -39,7 +39,8 @@ public struct Decision: Hashable, Sendable {
     /// Something learned about the API, to be remembered with this decision.
     public var endpointFact: EndpointFact?
 
-    public init(_ delivery: Delivery, _ note: String, effect: DeliveryEffect? = nil, endpointFact: EndpointFact? = nil) {
+    public init(_ delivery: Delivery, _ note: String, effect: DeliveryEffect? = nil, endpointFact: EndpointFact? = nil)
+    {
         self.delivery = delivery
         self.note = note
         self.effect = effect
