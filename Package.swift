@@ -93,6 +93,6 @@ let package = Package(
         tests("MappingConfig", ["SyncCore", system]),
         tests("SyncEngine", ["SyncCore", "SQLiteQueue", "LocalFiles", "FolderWatch", logging, system]),
         tests("RedivisSandbox", [], resources: [.copy("Transcripts")]),
-        tests("RedivisSyncCLI", ["SyncCore", argumentParser]),
+        tests("RedivisSyncCLI", ["SyncCore", "SQLiteQueue", "MappingConfig", argumentParser, logging, system]),
     ]
 )

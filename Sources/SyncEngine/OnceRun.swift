@@ -107,6 +107,8 @@ public struct OnceRun: Sendable {
             try Task.checkCancellation()
             let nextLook = try await intake.lookAtDueFiles()
             await dispatcher.ring()
+            // Looked at before the work: a table that gets ready in between would count as decided, and its work not.
+            let outcomes = await tables.summary
             let load = try await ports.queue.workload(
                 at: ports.clock.now().monotonic, tables: await directory.ready)
             let now = ports.clock.now().monotonic
@@ -116,7 +118,6 @@ public struct OnceRun: Sendable {
                 quietSince = now
             }
             let restless = await intake.restlessCount
-            let outcomes = await tables.summary
             // What somebody holds open for writing may stay so for ever: it is left to a later run.
             let settlesStill = load.settling > restless
             let isIdle = await dispatcher.isIdle

@@ -150,7 +150,10 @@ public actor TableDirectory {
                 hint: "open one on Redivis, or set create_version: true")
         }
         try await ports.remote.openVersion(of: reference)
-        tables[reference]?.table = try await ports.remote.table(reference)
+        // Two statements: an await on the right of an optional chain would suspend inside the dictionary's accessor,
+        // which corrupts the task's memory (Swift 6.3).
+        let opened = try await ports.remote.table(reference)
+        tables[reference]?.table = opened
     }
 
     /// The table refused a write: what is known of it may be old.
@@ -204,13 +207,27 @@ public actor TableDirectory {
         _ name: String, in reference: TableReference, releasedAfter newest: VersionTag?
     ) async throws(Failure) -> DeliveryEvent {
         let begun = ports.clock.now().monotonic
-        var found: RemoteUpload?
+        var best: (upload: RemoteUpload, rank: Int)?
         let table = try await walk(reference, releasedAfter: newest) { _, _, uploads, _, _ throws(Failure) in
-            found = found ?? uploads.first { UploadName.isSame($0.name, name) }
+            for upload in uploads {
+                guard let rank = upload.rank(asOurs: name), rank < best?.rank ?? .max else { continue }
+                best = (upload, rank)
+            }
         }
         tables[reference]?.table = table
-        if let found { return .registrationFound(found, newestReleased: newest) }
+        if let found = best?.upload { return .registrationFound(found, newestReleased: newest) }
         return .registrationAbsent(LookUpReport(begun: begun, newestReleased: table.released.last))
+    }
+}
+
+extension RemoteUpload {
+    /// How surely this is the upload that we registered as `name`, the surest first; `nil` where it is not. A server
+    /// that renames what meets a taken name keeps the tag, and the tag is of our path and content alone.
+    fileprivate func rank(asOurs name: String) -> Int? {
+        let hasFailed = if case .failed = status { true } else { false }
+        if UploadName.isSame(self.name, name) { return hasFailed ? 2 : 0 }
+        guard let tag = UploadName.tag(in: name), self.name.contains(tag) else { return nil }
+        return hasFailed ? 3 : 1
     }
 }
 
