@@ -93,7 +93,11 @@ public final class SQLiteQueue: DeliveryQueue {
     }
 
     public func closeExisting(of mapping: MappingID) async throws(Failure) {
-        try await write { try $0.closeExisting(of: mapping) }
+        try await closeExisting(of: mapping, exceptBelow: [])
+    }
+
+    public func closeExisting(of mapping: MappingID, exceptBelow unseen: [RelativePath]) async throws(Failure) {
+        try await write { try $0.closeExisting(of: mapping, exceptBelow: unseen) }
     }
 
     // MARK: Intake

@@ -65,8 +65,11 @@ public actor FolderIntake {
             return false
         }
         observer(.scanned(mapping.id, report))
-        // Only a scan that saw everything may say what was there before.
-        if report.problemCount == 0 { try await ports.queue.closeExisting(of: mapping.id) }
+        // A place that cannot be looked into (lost+found, another user's folder) must not make everything that ever
+        // comes to the rest a file that was there before. Where not even all such places are named, nothing is said.
+        if report.problemCount == report.problems.count {
+            try await ports.queue.closeExisting(of: mapping.id, exceptBelow: report.problems.map(\.path))
+        }
         return true
     }
 

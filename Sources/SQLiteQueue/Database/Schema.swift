@@ -12,6 +12,16 @@ enum Schema {
             try database.execute(sql: version1Indexes)
             try database.execute(sql: version1Triggers)
         }
+        migrator.registerMigration("2 places that the first scan could not see") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE unseen (
+                        mapping INTEGER NOT NULL REFERENCES mapping (id),
+                        path BLOB NOT NULL CHECK (length(path) > 0),
+                        PRIMARY KEY (mapping, path)
+                    ) STRICT, WITHOUT ROWID;
+                    """)
+        }
         return migrator
     }
 

@@ -58,6 +58,8 @@ private struct SeenScan {
     let number: Int64
     /// Files met now were there before the mapping.
     let isOpen: Bool
+    /// So were those that come to light below these paths.
+    let unseen: Set<RelativePath>
     /// Saves a statement for each known file where nothing settles, as in most scans.
     let hasSettling: Bool
     let due: MonotonicInstant
@@ -72,6 +74,7 @@ private struct SeenScan {
         due = now.monotonic.advanced(by: quiet)
         number = try transaction.mappingNumber(mapping)
         isOpen = try transaction.database.existingVerdict(number) == .open
+        unseen = try transaction.database.unseen(number)
         hasSettling = try transaction.database.exists("SELECT 1 FROM settling WHERE mapping = ? LIMIT 1", [number])
     }
 
@@ -104,8 +107,15 @@ private struct SeenScan {
         try transaction.settle(
             SettlingFile(
                 mapping: mapping, path: seen.path, observation: seen.observation, quietSince: now,
-                isExisting: isOpen || wasExisting),
+                isExisting: isOpen || wasExisting || wasUnseen(seen.path)),
             number, due: due)
+    }
+
+    private func wasUnseen(_ path: RelativePath) -> Bool {
+        let slash = UInt8(ascii: "/")
+        return unseen.contains { place in
+            path == place || path.bytes.starts(with: place.bytes + [slash])
+        }
     }
 }
 
@@ -113,6 +123,11 @@ extension Database {
     func existingVerdict(_ mapping: Int64) throws -> ExistingVerdict {
         let text = try row("SELECT existing FROM mapping WHERE id = ?", [mapping])?.text(0)
         return text.flatMap(ExistingVerdict.init(rawValue:)) ?? .open
+    }
+
+    /// What the first scan of a mapping could not look into; empty for most.
+    func unseen(_ mapping: Int64) throws -> Set<RelativePath> {
+        Set(try rows("SELECT path FROM unseen WHERE mapping = ?", [mapping]).map { try $0.path(0) })
     }
 
     func kind(of delivery: Int64) throws -> String? {

@@ -96,7 +96,9 @@ extension Delivery {
     private func decideAbandoned(_ reason: AbandonReason, on event: DeliveryEvent) -> Decision {
         switch reason {
         case .forgotten:
-            return event == .byHand(.retryRequested) ? restarted("remembered again by hand") : unexpected(event)
+            // Examined, whatever is known of it: it may have been held, and that only `resolve` decides.
+            return event == .byHand(.retryRequested)
+                ? restarted("remembered again by hand", as: .examine) : unexpected(event)
         case .gone, .superseded, .ignored:
             return unexpected(event)
         }

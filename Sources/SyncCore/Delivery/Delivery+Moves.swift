@@ -14,10 +14,10 @@ extension Delivery {
     }
 
     /// From the beginning, because a person said so.
-    func restarted(_ note: String) -> Decision {
+    func restarted(_ note: String, as admission: Admission? = nil) -> Decision {
         var next = self
         next.tally = Tally()
-        return next.moved(to: .working(.pending(content == nil ? .examine : .examined)), note)
+        return next.moved(to: .working(.pending(admission ?? (content == nil ? .examine : .examined))), note)
     }
 
     func opening(_ note: String, _ choice: EndpointChoice? = nil) -> Decision {

@@ -13,6 +13,10 @@ public protocol DeliveryQueue: Sendable {
     /// After the first whole scan of a mapping: what comes from now on was not there before.
     func closeExisting(of mapping: MappingID) async throws(Failure)
 
+    /// The same after a scan that could not look into `unseen`: what comes to light there was there before, until a
+    /// scan sees it. Of a verdict that was closed before, only less can be left unseen.
+    func closeExisting(of mapping: MappingID, exceptBelow unseen: [RelativePath]) async throws(Failure)
+
     // MARK: Intake
 
     /// Notes what a scan saw. A file whose observation is known needs nothing; others begin to settle, and those that
@@ -83,6 +87,13 @@ public protocol DeliveryQueue: Sendable {
     // MARK: Facts about the API
 
     func endpointFact(of api: String) async throws(Failure) -> EndpointFact?
+}
+
+extension DeliveryQueue {
+    /// Where such places cannot be remembered, the verdict stays open until a scan has seen everything.
+    public func closeExisting(of mapping: MappingID, exceptBelow unseen: [RelativePath]) async throws(Failure) {
+        if unseen.isEmpty { try await closeExisting(of: mapping) }
+    }
 }
 
 public enum ExistingVerdict: String, Codable, Sendable {
