@@ -75,8 +75,8 @@ let package = Package(
         library(
             "RedivisSyncCLI",
             [
-                "SyncCore", "FolderWatch", "LocalFiles", "SQLiteQueue", "RedivisAPI", "MappingConfig", "SyncEngine",
-                "RedivisSandbox", argumentParser, logging, system, unixSignals,
+                "SyncCore", "CLinux", "FolderWatch", "LocalFiles", "SQLiteQueue", "RedivisAPI", "MappingConfig",
+                "SyncEngine", "RedivisSandbox", argumentParser, logging, system, unixSignals,
             ]),
 
         // Rank 3: the entry point.

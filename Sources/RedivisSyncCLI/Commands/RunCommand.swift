@@ -28,6 +28,7 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        SecretMemory.keepOffDisk()
         let logger = options.logger()
         let setup = try Setup.loadForRun(options)
         if let problems = setup.problems {

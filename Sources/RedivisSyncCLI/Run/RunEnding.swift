@@ -69,6 +69,10 @@ enum RunEnding: Sendable {
         }
         let waiting = result.workload.live + result.workload.blocked
         if waiting > 0 { lines.append("\(Words.count(waiting, "file")) still queued") }
+        let importing = result.workload.importing
+        if importing > 0 {
+            lines.append("\(Words.count(importing, "file")) registered, whose import has not been seen to end")
+        }
         if result.unsettled > 0 { lines.append("\(Words.count(result.unsettled, "file")) still being written") }
         lines += queue.unreadableRows.map(\.description)
         return lines

@@ -1,0 +1,181 @@
+import SyncCore
+import Synchronization
+
+/// The doors of the queue, for hooks.
+public enum QueueOperation: String, CaseIterable, Hashable, Sendable {
+    case beginRun, existingVerdict, closeExisting, noteSeen, settlingDue, nextLook, recordLooks, due, importing
+    case delivery, tablesInUse, save, settleContent, resettle, workload, remoteIndex, recordListing, closeListing
+    case knownUpload, forgetUpload, endpointFact
+
+    /// Whether it changes the database.
+    public var writes: Bool {
+        switch self {
+        case .beginRun, .closeExisting, .noteSeen, .recordLooks, .save, .settleContent, .resettle, .recordListing,
+            .closeListing, .forgetUpload:
+            true
+        case .existingVerdict, .settlingDue, .nextLook, .due, .importing, .delivery, .tablesInUse, .workload,
+            .remoteIndex, .knownUpload, .endpointFact:
+            false
+        }
+    }
+}
+
+/// One call of the queue: which door, and for which delivery where it is about one.
+public struct QueueCall: Hashable, Sendable {
+    public let operation: QueueOperation
+    public let delivery: Delivery?
+}
+
+/// A queue with a test's hand on every call.
+public final class HookedQueue: DeliveryQueue {
+    private let base: any DeliveryQueue
+    private let activity: Activity
+    private let before: CallHook<QueueCall>
+    private let after: CallHook<QueueCall>
+    private let calls = Mutex(0)
+
+    public init(
+        _ base: any DeliveryQueue, _ activity: Activity, before: CallHook<QueueCall> = .none,
+        after: CallHook<QueueCall> = .none
+    ) {
+        self.base = base
+        self.activity = activity
+        self.before = before
+        self.after = after
+    }
+
+    private func around<Value: Sendable>(
+        _ operation: QueueOperation, _ delivery: Delivery? = nil, _ body: () async throws(Failure) -> Value
+    ) async throws(Failure) -> Value {
+        let call = QueueCall(operation: operation, delivery: delivery)
+        let number = calls.withLock { calls in
+            defer { calls += 1 }
+            return calls
+        }
+        activity.note()
+        try await before.body(call, number)
+        let value = try await busy(body)
+        try await after.body(call, number)
+        activity.note()
+        return value
+    }
+
+    /// The hooks may sleep on the clock; the disk does not.
+    private func busy<Value: Sendable>(_ body: () async throws(Failure) -> Value) async throws(Failure) -> Value {
+        activity.begin()
+        defer { activity.end() }
+        return try await body()
+    }
+
+    public func beginRun(_ mappings: [Mapping]) async throws(Failure) {
+        try await around(.beginRun) { () throws(Failure) in try await base.beginRun(mappings) }
+    }
+
+    public func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict {
+        try await around(.existingVerdict) { () throws(Failure) in try await base.existingVerdict(of: mapping) }
+    }
+
+    public func closeExisting(of mapping: MappingID) async throws(Failure) {
+        try await around(.closeExisting) { () throws(Failure) in try await base.closeExisting(of: mapping) }
+    }
+
+    public func noteSeen(
+        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment
+    ) async throws(Failure) -> SeenSummary {
+        try await around(.noteSeen) { () throws(Failure) in
+            try await base.noteSeen(files, in: mapping, lookAgainAfter: quiet, at: now)
+        }
+    }
+
+    public func settlingDue(at now: MonotonicInstant, limit: Int) async throws(Failure) -> [SettlingFile] {
+        try await around(.settlingDue) { () throws(Failure) in try await base.settlingDue(at: now, limit: limit) }
+    }
+
+    public func nextLook() async throws(Failure) -> MonotonicInstant? {
+        try await around(.nextLook) { () throws(Failure) in try await base.nextLook() }
+    }
+
+    public func recordLooks(_ looks: [SettleOutcome], at now: Moment) async throws(Failure) {
+        try await around(.recordLooks) { () throws(Failure) in try await base.recordLooks(looks, at: now) }
+    }
+
+    public func due(
+        at now: MonotonicInstant, tables: Set<TableReference>, excluding excluded: Set<DeliveryID>, limit: Int
+    ) async throws(Failure) -> [Delivery] {
+        try await around(.due) { () throws(Failure) in
+            try await base.due(at: now, tables: tables, excluding: excluded, limit: limit)
+        }
+    }
+
+    public func importing(
+        in table: TableReference, after: DeliveryID?, limit: Int
+    ) async throws(Failure) -> [Delivery] {
+        try await around(.importing) { () throws(Failure) in
+            try await base.importing(in: table, after: after, limit: limit)
+        }
+    }
+
+    public func delivery(_ id: DeliveryID) async throws(Failure) -> Delivery? {
+        try await around(.delivery) { () throws(Failure) in try await base.delivery(id) }
+    }
+
+    public func tablesInUse() async throws(Failure) -> Set<TableReference> {
+        try await around(.tablesInUse) { () throws(Failure) in try await base.tablesInUse() }
+    }
+
+    public func save(_ decision: Decision, at now: Moment) async throws(Failure) -> SaveOutcome {
+        try await around(.save, decision.delivery) { () throws(Failure) in try await base.save(decision, at: now) }
+    }
+
+    public func settleContent(
+        _ content: Content, uploadName: String, table: TableKey, of delivery: Delivery, admission: Admission,
+        at now: Moment
+    ) async throws(Failure) -> Standing {
+        try await around(.settleContent, delivery) { () throws(Failure) in
+            try await base.settleContent(
+                content, uploadName: uploadName, table: table, of: delivery, admission: admission, at: now)
+        }
+    }
+
+    public func resettle(_ delivery: Delivery, note: String, at now: Moment) async throws(Failure) {
+        try await around(.resettle, delivery) { () throws(Failure) in
+            try await base.resettle(delivery, note: note, at: now)
+        }
+    }
+
+    public func workload(at now: MonotonicInstant, tables: Set<TableReference>) async throws(Failure) -> Workload {
+        try await around(.workload) { () throws(Failure) in try await base.workload(at: now, tables: tables) }
+    }
+
+    public func remoteIndex(of table: TableKey) async throws(Failure) -> RemoteIndexState {
+        try await around(.remoteIndex) { () throws(Failure) in try await base.remoteIndex(of: table) }
+    }
+
+    public func recordListing(
+        _ uploads: [RemoteUpload], of table: TableKey, in version: TableVersion, isFirst: Bool, isLast: Bool
+    ) async throws(Failure) {
+        try await around(.recordListing) { () throws(Failure) in
+            try await base.recordListing(uploads, of: table, in: version, isFirst: isFirst, isLast: isLast)
+        }
+    }
+
+    public func closeListing(
+        of table: TableKey, newestReleased: VersionTag?, gate: PostingGate
+    ) async throws(Failure) {
+        try await around(.closeListing) { () throws(Failure) in
+            try await base.closeListing(of: table, newestReleased: newestReleased, gate: gate)
+        }
+    }
+
+    public func knownUpload(named name: String, of table: TableKey) async throws(Failure) -> RemoteUpload? {
+        try await around(.knownUpload) { () throws(Failure) in try await base.knownUpload(named: name, of: table) }
+    }
+
+    public func forgetUpload(uri: String, of table: TableKey) async throws(Failure) {
+        try await around(.forgetUpload) { () throws(Failure) in try await base.forgetUpload(uri: uri, of: table) }
+    }
+
+    public func endpointFact(of api: String) async throws(Failure) -> EndpointFact? {
+        try await around(.endpointFact) { () throws(Failure) in try await base.endpointFact(of: api) }
+    }
+}
