@@ -24,6 +24,7 @@ final class RunBoard: Sendable {
         var unreadableEntries = 0
     }
 
+    /// A lock, since the engine reports from any of its tasks and must not wait for an actor's turn.
     private let counts = Mutex(Counts())
     private let clock = ContinuousClock()
     private let begun = ContinuousClock().now
