@@ -75,8 +75,8 @@ let package = Package(
         library(
             "RedivisSyncCLI",
             [
-                "SyncCore", "FolderWatch", "LocalFiles", "SQLiteQueue", "RedivisAPI", "MappingConfig", "SyncEngine",
-                "RedivisSandbox", argumentParser, logging, system, unixSignals,
+                "SyncCore", "CLinux", "FolderWatch", "LocalFiles", "SQLiteQueue", "RedivisAPI", "MappingConfig",
+                "SyncEngine", "RedivisSandbox", argumentParser, logging, system, unixSignals,
             ]),
 
         // Rank 3: the entry point.
@@ -93,6 +93,6 @@ let package = Package(
         tests("MappingConfig", ["SyncCore", system]),
         tests("SyncEngine", ["SyncCore", "SQLiteQueue", "LocalFiles", "FolderWatch", logging, system]),
         tests("RedivisSandbox", [], resources: [.copy("Transcripts")]),
-        tests("RedivisSyncCLI", ["SyncCore", argumentParser]),
+        tests("RedivisSyncCLI", ["SyncCore", "SQLiteQueue", "MappingConfig", argumentParser, logging, system]),
     ]
 )

@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -190,3 +192,9 @@ int clinux_take_read_lease(int file) {
 }
 
 int clinux_release_lease(int file) { return fcntl(file, F_SETLEASE, F_UNLCK) < 0 ? -errno : 0; }
+
+int clinux_forbid_dump(void) {
+    const struct rlimit none = {0, 0};
+    int limited = setrlimit(RLIMIT_CORE, &none) == 0 ? 0 : -errno;
+    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 ? limited : -errno;
+}

@@ -48,7 +48,13 @@ final class HashingReader: Sendable {
     func rewind(to offset: Int64) async throws(Failure) -> PrefixDigest {
         await quiet(.everything)
         perform(state.withLock { $0.beginRewind(to: offset) })
-        await wait(for: .everything)
+        // A large file takes minutes, and whoever ends the program does not want to wait for it.
+        await withTaskCancellationHandler {
+            await wait(for: .everything)
+        } onCancel: {
+            let interrupted = Failure(.transient, "reading the file was interrupted")
+            perform(state.withLock { $0.interrupt(with: interrupted) })
+        }
         let (failure, prefix) = state.withLock { ($0.failure, $0.point.prefix) }
         if let failure { throw failure }
         guard prefix.offset == offset else { throw trouble(EBADF) }

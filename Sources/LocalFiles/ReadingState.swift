@@ -132,6 +132,12 @@ struct ReadingState: Sendable {
     /// Lets nothing new be read, without ending the read: the next taker of a slice lets it go on.
     mutating func pause() { isPaused = true }
 
+    /// Ends what is under way with `failure`.
+    mutating func interrupt(with failure: Failure) -> Errands {
+        self.failure = self.failure ?? failure
+        return next()
+    }
+
     /// Gives the file up. What is under way ends by itself and meets nobody.
     mutating func close() -> (OpenFile?, Errands) {
         let file = self.file

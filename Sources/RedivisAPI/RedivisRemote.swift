@@ -1,6 +1,8 @@
 import AsyncHTTPClient
 import Logging
+import NIOCore
 import NIOHTTP1
+import NIOPosix
 import NIOSSL
 import SyncCore
 import Synchronization
@@ -89,11 +91,16 @@ public final class RedivisRemote: UploadRemote {
         userAgent = "redivis-sync/\(settings.version)"
         let tls = try Self.tls(settings.certificateAuthorities)
         let patience = settings.patience
+        // One loop for all connections: it moves more than a gigabyte a second, and a body can keep pace with it
+        // (`MeteredBody`).
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
         api = WebTransport(
-            connections: settings.uploads + 8, silence: patience.answer, patience: patience, tls: tls,
+            loop: loop, connections: settings.uploads + 8, silence: patience.answer, patience: patience,
+            tls: tls,
             dropsUnsentBytes: true)
         storage = WebTransport(
-            connections: settings.uploads + 4, silence: patience.stall, patience: patience, tls: tls,
+            loop: loop, connections: settings.uploads + 4, silence: patience.stall, patience: patience,
+            tls: tls,
             dropsUnsentBytes: false)
     }
 

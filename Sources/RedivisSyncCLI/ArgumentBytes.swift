@@ -81,10 +81,13 @@ struct PathArgument: ExpressibleByArgument, Hashable {
                 components.append(component)
             }
         }
-        return components.reduce(into: []) { $0 += [slash] + $1 }
+        return components.isEmpty ? [slash] : components.reduce(into: []) { $0 += [slash] + $1 }
     }
 
     var path: FilePath { FilePath(bytes: bytes) }
+
+    /// As it was typed, safe for a terminal.
+    var printable: String { RelativePath.printable(bytes) }
 
     private static var workingDirectory: [UInt8] {
         guard let path = getcwd(nil, 0) else { return [] }

@@ -29,7 +29,7 @@ struct Setup: Sendable {
         do throws(MappingProblems) {
             file = try MappingFile.load(path)
         } catch {
-            throw CommandFailure(.invalidMappingFile, error.problems.map(\.description))
+            throw CommandFailure(error.problems)
         }
         return try Setup(file: file, environment, problems: nil)
     }
@@ -51,7 +51,7 @@ struct Setup: Sendable {
         {
             return try Setup(file: file, environment, problems: problems)
         }
-        throw CommandFailure(.invalidMappingFile, problems.problems.map(\.description))
+        throw CommandFailure(problems.problems)
     }
 
     private static func mappingFile(
@@ -83,10 +83,12 @@ struct Setup: Sendable {
     /// Nothing of the agent's own may lie in a mapped folder: it would be uploaded, and the token with it.
     func refuseOwnFilesInFolders(token: AgentEnvironment.FoundToken?) throws(CommandFailure) {
         var own = [LoadedMappingFile.OwnPath("the state directory", statePath)]
-        if let tokenFile = token?.file ?? configuration.settings.tokenFile { own.append(.init("the token file", tokenFile)) }
+        if let tokenFile = token?.file ?? configuration.settings.tokenFile {
+            own.append(.init("the token file", tokenFile))
+        }
         let problems = file.problems(ofOwn: own)
         guard problems.isEmpty else {
-            throw CommandFailure(.invalidMappingFile, problems.map(\.description))
+            throw CommandFailure(problems)
         }
     }
 
@@ -120,8 +122,8 @@ struct Setup: Sendable {
 
     /// For commands that read, beside a running agent or without one; `nil` where nothing was ever run.
     func openReader() throws(CommandFailure) -> QueueReader? {
-        guard OwnPaths.exists(statePath) else { return nil }
         do throws(StateProblem) {
+            guard try stateIsThere() else { return nil }
             try actAsOwner()
             try StateDirectory.checkForReading(statePath)
         } catch {
@@ -132,6 +134,15 @@ struct Setup: Sendable {
         } catch {
             throw CommandFailure(.stateUnusable, error.description)
         }
+    }
+
+    /// Only "there is no such thing" means that nothing was ever run; a place that cannot be looked at is a problem.
+    private func stateIsThere() throws(StateProblem) -> Bool {
+        var status = stat()
+        guard statePath.withPlatformString({ stat($0, &status) }) != 0 else { return true }
+        let reason = Errno(rawValue: errno)
+        guard reason == .noSuchFileOrDirectory else { throw .systemCall(statePath, doing: "look at", reason) }
+        return false
     }
 
     /// Root acts as the owner of the state directory, so that it leaves no file there that the agent cannot use.
@@ -175,22 +186,6 @@ struct Setup: Sendable {
         var name = utsname()
         guard uname(&name) == 0 else { return "localhost" }
         return withUnsafeBytes(of: name.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-    }
-}
-
-extension CommandFailure {
-    init(_ problem: StateProblem) {
-        self.init(ExitStatus(rawValue: problem.exitStatus) ?? .stateUnusable, problem.description)
-    }
-
-    init(_ failure: Failure) {
-        switch failure.kind {
-        case .stateUnavailable: self.init(.stateUnusable, failure.description)
-        case .transient, .throttled, .ambiguous: self.init(.outOfReach, failure.description)
-        case .sessionLost, .sessionRefused, .unauthorized, .forbidden, .rejected, .conflict, .endpointMissing,
-            .unreadable, .sourceGone, .sourceChanged:
-            self.init(.somethingLeft, failure.description)
-        }
     }
 }
 

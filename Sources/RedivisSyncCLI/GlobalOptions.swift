@@ -1,25 +1,27 @@
 import ArgumentParser
-import Glibc
 import Logging
-import SyncCore
 
 /// What every command takes.
 struct GlobalOptions: ParsableArguments {
     @Option(
-        help: """
-            The mapping file; else $REDIVIS_SYNC_MAPPING_FILE, $XDG_CONFIG_HOME/redivis-sync/mapping.yaml, \
-            /etc/redivis-sync/mapping.yaml.
-            """)
+        help: ArgumentHelp(
+            """
+            The mapping file; else the first that exists of $REDIVIS_SYNC_MAPPING_FILE, \
+            $XDG_CONFIG_HOME/redivis-sync/mapping.yaml and /etc/redivis-sync/mapping.yaml.
+            """, valueName: "file"))
     var mappingFile: PathArgument?
 
-    @Option(help: "The least important log lines to write: \(LogLevelArgument.names).")
+    @Option(help: ArgumentHelp("The least important log lines to write; else info.", valueName: "level"))
     var logLevel: LogLevelArgument?
 
-    @Option(help: "How log lines are written to stderr: text or json.")
+    @Option(help: ArgumentHelp("How log lines are written to stderr.", valueName: "format"))
     var logFormat = LogFormat.text
 
-    @Flag(name: .short, help: "The same as --log-level debug.")
+    @Flag(name: [.short, .long], help: "The same as --log-level debug.")
     var verbose = false
+
+    /// Whether log lines are wanted although progress bars are shown.
+    var asksForLog: Bool { verbose || logLevel != nil }
 
     var level: Logger.Level { logLevel?.level ?? (verbose ? .debug : .info) }
 
@@ -33,7 +35,6 @@ struct GlobalOptions: ParsableArguments {
 struct LogLevelArgument: ExpressibleByArgument {
     let level: Logger.Level
 
-    static let names = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
     static var allValueStrings: [String] { Logger.Level.allCases.map(\.rawValue) }
 
     init?(argument: String) {
@@ -48,52 +49,4 @@ enum LogFormat: String, CaseIterable, ExpressibleByArgument { case text, json }
 struct JSONOption: ParsableArguments {
     @Flag(help: "Print JSON.")
     var json = false
-}
-
-/// One line an event on stderr: a constant message, the facts behind it.
-struct StandardErrorLog: LogHandler {
-    let format: LogFormat
-    var logLevel: Logger.Level
-    var metadata: Logger.Metadata = [:]
-
-    init(format: LogFormat, level: Logger.Level) {
-        self.format = format
-        logLevel = level
-    }
-
-    subscript(metadataKey key: String) -> Logger.MetadataValue? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) {
-        let facts = metadata.merging(event.metadata ?? [:]) { $1 }.mapValues { "\($0)" }
-        let now = Words.isoTime(SystemTime.wall())
-        switch format {
-        case .text:
-            let tail = facts.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.quoted($0.value))" }.joined()
-            StandardError.write("\(now) \(event.level.rawValue) \(event.message)\(tail)\n")
-        case .json:
-            var line = facts
-            line["time"] = now
-            line["level"] = event.level.rawValue
-            line["message"] = "\(event.message)"
-            StandardError.write(JSONText.line(line) + "\n")
-        }
-    }
-
-    private static func quoted(_ value: String) -> String {
-        let printable = RelativePath.printable(Array(value.utf8))
-        return printable.contains(where: { $0 == " " || $0 == "\"" || $0 == "=" }) || printable.isEmpty
-            ? "\"" + printable.replacing("\"", with: "\\\"") + "\"" : printable
-    }
-}
-
-enum SystemTime {
-    /// The wall clock, for log lines.
-    static func wall() -> Timestamp {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Timestamp(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
-    }
 }

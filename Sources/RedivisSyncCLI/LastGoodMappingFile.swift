@@ -8,11 +8,30 @@ import SystemPackage
 enum LastGoodMappingFile {
     static let name: FilePath.Component = "mapping.last-good.yaml"
 
+    /// - Parameter path: of the mapping file itself; what it names is relative to where that stands.
     static func load(from state: FilePath, for path: FilePath) -> LoadedMappingFile? {
-        guard let file = try? MappingFile.load(state.appending(name)) else { return nil }
-        // Parsed again under its own name, since what it names is relative to where it stood.
-        return try? MappingFile.parse(file.bytes, path: path)
+        guard let bytes = try? read(state.appending(name)) else { return nil }
+        return try? MappingFile.parse(bytes, path: path)
     }
+
+    /// A copy of what was a valid mapping file; more bytes than one may have say that it is none.
+    private static func read(_ path: FilePath) throws -> [UInt8] {
+        let file = try FileDescriptor.open(path, .readOnly, options: [.closeOnExec, .noFollow])
+        return try file.closeAfter {
+            var bytes: [UInt8] = []
+            var slice = [UInt8](repeating: 0, count: 1 << 16)
+            while bytes.count <= longest,
+                case let count = try slice.withUnsafeMutableBytes({ try file.read(into: $0) }),
+                count > 0
+            {
+                bytes += slice.prefix(count)
+            }
+            return bytes
+        }
+    }
+
+    /// Bytes; docs/mapping-file.md allows 4 MiB.
+    private static let longest = 4 << 20
 
     /// Written beside and renamed over, so that a crash leaves either the old or the new one.
     static func keep(_ file: LoadedMappingFile, in state: FilePath) throws(CommandFailure) {

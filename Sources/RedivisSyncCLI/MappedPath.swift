@@ -1,3 +1,4 @@
+import MappingConfig
 import SyncCore
 import SystemPackage
 
@@ -6,16 +7,34 @@ struct MappedPath {
     let mapping: Mapping
     let path: RelativePath
 
-    /// One for each mapping whose folder holds the path, in the order of the mapping file.
-    static func all(of argument: PathArgument, in configuration: Configuration) -> [MappedPath] {
-        let absolute = argument.absolute
+    /// One for each mapping whose folder holds the path, in the order of the mapping file: by its letters, else with
+    /// the symbolic links on the way to its folder resolved, on both sides.
+    ///
+    /// - Parameter resolve: gives a folder's path without symbolic links.
+    static func all(
+        of argument: PathArgument, in configuration: Configuration,
+        resolve: (FilePath) -> FilePath = OwnPaths.resolved
+    ) -> [MappedPath] {
+        let written = argument.absolute
+        let resolved = Self.resolved(written, resolve)
         return configuration.mappings.compactMap { mapping in
-            var folder = mapping.folder.bytes
-            if folder.last != UInt8(ascii: "/") { folder.append(UInt8(ascii: "/")) }
-            guard absolute.starts(with: folder), let path = RelativePath(bytes: Array(absolute.dropFirst(folder.count)))
-            else { return nil }
-            return MappedPath(mapping: mapping, path: path)
+            let path = below(mapping.folder, written) ?? below(resolve(mapping.folder), resolved)
+            return path.map { MappedPath(mapping: mapping, path: $0) }
         }
+    }
+
+    /// Its folder resolved, its own name as it is: a link is not what it leads to.
+    private static func resolved(_ bytes: [UInt8], _ resolve: (FilePath) -> FilePath) -> [UInt8] {
+        let slash = UInt8(ascii: "/")
+        guard let last = bytes.lastIndex(of: slash) else { return bytes }
+        let folder = resolve(FilePath(bytes: last == bytes.startIndex ? [slash] : Array(bytes[..<last]))).bytes
+        return (folder == [slash] ? [] : folder) + bytes[last...]
+    }
+
+    private static func below(_ folder: FilePath, _ path: [UInt8]) -> RelativePath? {
+        var folder = folder.bytes
+        if folder.last != UInt8(ascii: "/") { folder.append(UInt8(ascii: "/")) }
+        return path.starts(with: folder) ? RelativePath(bytes: Array(path.dropFirst(folder.count))) : nil
     }
 }
 

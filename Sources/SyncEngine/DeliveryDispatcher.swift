@@ -10,10 +10,24 @@ actor DeliveryDispatcher {
     private let bell = WorkBell()
     private var active: Set<DeliveryID> = []
     private var upcoming: [Delivery] = []
+    /// Rows that could not be saved, left alone until then.
+    private var resting: [DeliveryID: Rest] = [:]
+
+    private struct Rest {
+        let until: MonotonicInstant
+        /// Whether it is the row that is at fault, and not the queue.
+        let isOfRow: Bool
+    }
 
     /// How long the queue is left alone where nothing rings: a row may be due without anybody having rung.
     static let idlePause: Duration = .seconds(5)
     static let readAhead = 64
+    /// After a save that failed: a disk that is full would otherwise have a session opened for each try, as fast as
+    /// the network goes; a row that contradicts itself would never let a single run end.
+    static let restOfQueue: Duration = .seconds(5)
+    static let restOfRow: Duration = .seconds(600)
+    /// So many rows are tried again meanwhile, and no more.
+    static let mostResting = 8
 
     init(
         ports: EnginePorts, directory: TableDirectory, runner: DeliveryRunner, limit: Int,
@@ -33,7 +47,8 @@ actor DeliveryDispatcher {
 
     /// Runs until it is cancelled; then the runs under way are cancelled too, each at a place that was saved.
     func run() async {
-        await withTaskGroup { group in
+        // Discarding: the others keep what every child has come to until somebody asks for it.
+        await withDiscardingTaskGroup { group in
             while !Task.isCancelled {
                 do throws(Failure) {
                     try await fill(&group)
@@ -47,24 +62,33 @@ actor DeliveryDispatcher {
         }
     }
 
-    private func fill(_ group: inout TaskGroup<Void>) async throws(Failure) {
-        while active.count < limit {
+    private func fill(_ group: inout DiscardingTaskGroup) async throws(Failure) {
+        let now = ports.clock.now().monotonic
+        resting = resting.filter { now.reached($0.value.until) == false }
+        while active.count < limit, resting.values.count(where: { !$0.isOfRow }) < Self.mostResting {
             if upcoming.isEmpty {
                 upcoming = try await ports.queue.due(
-                    at: ports.clock.now().monotonic, tables: await directory.ready, excluding: active,
-                    limit: Self.readAhead
+                    at: ports.clock.now().monotonic, tables: await directory.ready,
+                    excluding: active.union(resting.keys), limit: Self.readAhead
                 ).reversed()
             }
             guard let delivery = upcoming.popLast() else { return }
             guard active.insert(delivery.id).inserted else { continue }
             group.addTask { [runner] in
-                await runner.run(delivery)
-                await self.finished(delivery.id)
+                let trouble = await runner.run(delivery)
+                await self.finished(delivery.id, trouble)
             }
         }
     }
 
-    private func finished(_ id: DeliveryID) async {
+    private func finished(_ id: DeliveryID, _ trouble: Failure?) async {
+        if let trouble {
+            let isOfRow = trouble.scope == .delivery
+            let pause = isOfRow ? Self.restOfRow : Self.restOfQueue
+            resting[id] = Rest(until: ports.clock.now().monotonic.advanced(by: pause), isOfRow: isOfRow)
+            // Read before the trouble, or part of it: asked for again.
+            upcoming = []
+        }
         active.remove(id)
         await bell.ring()
     }

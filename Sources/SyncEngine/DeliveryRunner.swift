@@ -9,10 +9,14 @@ struct DeliveryRunner: Sendable {
     let observer: EngineObserver
 
     /// Ends when the delivery waits, rests, is handed to the table's follower, or belongs to somebody else by now.
-    func run(_ delivery: Delivery) async {
+    ///
+    /// - Returns: why it ended where it did because the queue could not be used. Nothing was done then that was not
+    ///   saved; the row is still due, and is to be taken up again, but not at once.
+    func run(_ delivery: Delivery) async -> Failure? {
         let work = EffectPerformer(
             mapping: configuration.mapping(delivery.mapping), api: configuration.settings.api, ports: ports,
             directory: directory, follower: follower, observer: observer)
+        var trouble: Failure?
         do throws(Failure) {
             var current = delivery
             var event: DeliveryEvent? = .resumed
@@ -24,10 +28,11 @@ struct DeliveryRunner: Sendable {
                 event = await work.perform(effect, of: current)
             }
         } catch {
-            // Nothing was done that was not saved; the row is still due, and is taken up again.
             observer(.queueProblem(error))
+            trouble = error
         }
         await work.close()
+        return trouble
     }
 
     /// One fact from outside of the loop, such as a report of an import. What it asks for is done by the next run.

@@ -54,9 +54,7 @@ actor EffectPerformer {
                 return nil
             case .withdraw(let registration):
                 try await ports.remote.withdraw(uri: registration.uri)
-                if let key = delivery.tableKey {
-                    try await ports.queue.forgetUpload(uri: registration.uri, of: key)
-                }
+                try await forget(registration, of: delivery)
                 return .registrationWithdrawn
             case .resettle:
                 try await ports.queue.resettle(delivery, note: "the file changed", at: ports.clock.now())
@@ -102,7 +100,8 @@ actor EffectPerformer {
             throw Failure(.transient, scope: .destination, "the table \(delivery.table) is not known yet")
         }
         let standing = try await ports.queue.settleContent(
-            content, uploadName: delivery.uploadName ?? UploadName.make(base: delivery.nameBase, sha256: content.sha256),
+            content,
+            uploadName: delivery.uploadName ?? UploadName.make(base: delivery.nameBase, sha256: content.sha256),
             table: table.key, of: delivery, admission: admission, at: ports.clock.now())
         if case .joined = standing { return nil }
         return .examined(content, standing)
@@ -111,20 +110,17 @@ actor EffectPerformer {
     // MARK: The session
 
     private func openSession(for delivery: Delivery, _ choice: EndpointChoice) async throws(Failure) -> UploadSession {
-        try await directory.ensureDraft(of: delivery.table, mayOpen: mapping?.createsVersion ?? false)
         let endpoint: Endpoint =
             switch (choice, mapping?.endpoint ?? .auto) {
             case (_, .fixed(let fixed)): fixed
             case (.other, .auto): .tempUploads
             case (.preferred, .auto): try await preferredEndpoint()
             }
-        do throws(Failure) {
-            return try await ports.remote.openSession(
+        return try await writing(to: delivery.table) { () async throws(Failure) in
+            try await ports.remote.openSession(
                 SessionRequest(
                     table: delivery.table, endpoint: endpoint, size: delivery.size,
                     name: delivery.uploadName ?? "redivis-sync-\(delivery.id)", now: ports.clock.now().wall))
-        } catch {
-            throw await afterRefusedWrite(error, delivery)
         }
     }
 
@@ -215,27 +211,44 @@ actor EffectPerformer {
     private func post(
         _ delivery: Delivery, _ object: TransferredObject, _ name: String
     ) async throws(Failure) -> RemoteUpload {
-        do throws(Failure) {
-            try await directory.ensureDraft(of: delivery.table, mayOpen: mapping?.createsVersion ?? false)
-            return try await ports.remote.register(
+        try await writing(to: delivery.table) { () async throws(Failure) in
+            try await ports.remote.register(
                 RegistrationRequest(
                     table: delivery.table, name: name, session: object.session,
                     format: mapping?.format ?? UploadFormat()))
-        } catch {
-            throw await afterRefusedWrite(error, delivery)
         }
     }
 
-    /// A refusal may only mean that the draft was released a moment ago: then the write is tried again in the next one.
-    private func afterRefusedWrite(_ failure: Failure, _ delivery: Delivery) async -> Failure {
-        switch failure.kind {
-        case .forbidden, .rejected:
-            guard await directory.refresh(delivery.table) else { return failure }
-            return Failure(
-                .transient, scope: .destination, "the version was released meanwhile; going on in the next one")
-        case .transient, .throttled, .sessionLost, .sessionRefused, .unauthorized, .conflict, .ambiguous,
-            .endpointMissing, .unreadable, .sourceGone, .sourceChanged, .stateUnavailable:
-            return failure
+    private func forget(_ registration: Registration, of delivery: Delivery) async throws(Failure) {
+        if let key = delivery.tableKey {
+            try await ports.queue.forgetUpload(uri: registration.uri, of: key)
+        }
+        // It had come back under another name, so something of ours is there that was not when the index was made:
+        // the next look-up must find it.
+        if let name = delivery.uploadName, !UploadName.isSame(registration.name, name), !registration.isAdopted {
+            try await directory.relist(delivery.table)
+        }
+    }
+
+    /// A write to the unreleased version. A refusal may only mean that it was released a moment ago: then the write is
+    /// tried again in the next one.
+    private func writing<Answer>(
+        to table: TableReference, _ write: () async throws(Failure) -> Answer
+    ) async throws(Failure) -> Answer {
+        try await directory.ensureDraft(of: table, mayOpen: mapping?.createsVersion ?? false)
+        let assumed = await directory.table(table)
+        do throws(Failure) {
+            return try await write()
+        } catch {
+            switch error.kind {
+            case .forbidden, .rejected:
+                guard await directory.hasMoved(table, since: assumed) else { throw error }
+                throw Failure(
+                    .transient, scope: .destination, "the version was released meanwhile; going on in the next one")
+            case .transient, .throttled, .sessionLost, .sessionRefused, .unauthorized, .conflict, .ambiguous,
+                .endpointMissing, .unreadable, .sourceGone, .sourceChanged, .stateUnavailable:
+                throw error
+            }
         }
     }
 }

@@ -73,59 +73,58 @@ actor ImportFollower {
         _ batch: [Delivery], in table: TableReference,
         _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
     ) async throws(Failure) -> Bool {
-        var sought: [String: Delivery] = [:]
-        for delivery in batch {
-            if let name = delivery.registeredName { sought[name] = delivery }
+        var search = ImportSearch(batch)
+        var hasMoved = try await walk(.draft, of: table, &search, apply)
+        if !search.isDone {
+            // Not in the draft: it may have been released meanwhile.
+            let released = try await ports.remote.table(table).versions(releasedAfter: batch.oldestPredecessor)
+            for version in released where version != .draft && !search.isDone {
+                hasMoved = try await walk(version, of: table, &search, apply) || hasMoved
+            }
         }
-        var hasMoved = false
-        let remote = try await ports.remote.table(table)
-        for version in remote.versions(releasedAfter: batch.oldestPredecessor) {
-            var page: String?
-            repeat {
-                guard !sought.isEmpty else { return hasMoved }
-                let answer = try await ports.remote.uploads(of: table, in: version, page: page)
-                var ended: [(RemoteUpload, Delivery)] = []
-                for upload in answer.uploads {
-                    guard let delivery = sought.removeValue(forKey: upload.name) else { continue }
-                    misses[delivery.id] = nil
-                    if upload.status != .inProgress { ended.append((upload, delivery)) }
-                }
-                await report(ended, apply)
-                hasMoved = hasMoved || !ended.isEmpty
-                page = answer.nextPage
-            } while page != nil
-        }
-        for delivery in sought.values {
+        for delivery in search.missing {
             misses[delivery.id, default: 0] += 1
             guard misses[delivery.id, default: 0] >= Self.missesLimit else { continue }
             misses[delivery.id] = nil
+            if let key = delivery.tableKey, let uri = delivery.registration?.uri {
+                try await ports.queue.forgetUpload(uri: uri, of: key)
+            }
             await apply(.importVanished, delivery)
         }
         return hasMoved
     }
 
+    private func walk(
+        _ version: TableVersion, of table: TableReference, _ search: inout ImportSearch,
+        _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
+    ) async throws(Failure) -> Bool {
+        var hasMoved = false
+        var page: String?
+        repeat {
+            let answer = try await ports.remote.uploads(of: table, in: version, page: page)
+            hasMoved = await report(search.meet(answer.uploads), apply) || hasMoved
+            page = answer.nextPage
+        } while page != nil && !search.isDone
+        return await report(search.settleByName(), apply) || hasMoved
+    }
+
     /// Side by side, so that their commits are grouped.
+    /// - Returns: whether an import has ended.
     private func report(
-        _ ended: [(RemoteUpload, Delivery)], _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
-    ) async {
+        _ found: [(RemoteUpload, Delivery)], _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
+    ) async -> Bool {
+        for (_, delivery) in found { misses[delivery.id] = nil }
+        let ended = found.filter { $0.0.status != .inProgress }
         await withTaskGroup(of: Void.self) { group in
             for (index, (upload, delivery)) in ended.enumerated() {
                 if index >= Self.reportsAtOnce { await group.next() }
                 group.addTask { await apply(.importReported(upload), delivery) }
             }
         }
+        return !ended.isEmpty
     }
 
     static let reportsAtOnce = 32
-}
-
-extension Delivery {
-    fileprivate var registration: Registration? {
-        guard case .importing(let registration) = state.stage else { return nil }
-        return registration
-    }
-
-    fileprivate var registeredName: String? { registration?.name }
 }
 
 extension [Delivery] {

@@ -11,9 +11,11 @@ public struct OnceRun: Sendable {
     private let follower: ImportFollower
     private let runner: DeliveryRunner
 
-    /// How long nothing may move, while all that is left fails or does not settle, before a single run gives up; the work
-    /// stays in the queue.
+    /// How long nothing may move, while what is left fails, before a single run gives up; the work stays in the queue.
+    /// What waits by rule is waited for beyond that: see `patience(with:)`.
     public static let patience: Duration = .seconds(60)
+    /// The same while Redivis says that it imports: a large file takes its time there.
+    public static let importPatience: Duration = .seconds(3600)
 
     /// - Parameter host: the name that `{host}` stands for in `upload_name`.
     public init(
@@ -105,29 +107,43 @@ public struct OnceRun: Sendable {
             try Task.checkCancellation()
             let nextLook = try await intake.lookAtDueFiles()
             await dispatcher.ring()
+            // Looked at before the work: a table that gets ready in between would count as decided, and its work not.
+            let outcomes = await tables.summary
             let load = try await ports.queue.workload(
                 at: ports.clock.now().monotonic, tables: await directory.ready)
             let now = ports.clock.now().monotonic
-            let progress = Progress(load)
+            let progress = Progress(load, pagesListed: await directory.pagesListed)
             if progress != seen {
                 seen = progress
                 quietSince = now
             }
             let restless = await intake.restlessCount
-            let outcomes = await tables.summary
             // What somebody holds open for writing may stay so for ever: it is left to a later run.
-            let settlesStill = nextLook != nil && load.settling > restless
+            let settlesStill = load.settling > restless
             let isIdle = await dispatcher.isIdle
             let isBlind = await follower.isOutOfReach
             let isAtRest = load.live == 0 && (load.importing == 0 || isBlind) && !settlesStill && isIdle
             let mayPass = load.failing + load.importing > 0 || settlesStill || !outcomes.areAllDecided
-            let isStuck = (now.since(quietSince) ?? .zero) >= Self.patience
+            let patience = patience(with: load, settlesStill: settlesStill, isBlind: isBlind)
+            let isStuck = (now.since(quietSince) ?? .zero) >= patience
             if isAtRest && !mayPass || isStuck && isIdle {
                 return OnceResult(
-                    isWhole: isWhole, workload: load, unsettled: restless, tableFailures: outcomes.failures)
+                    isWhole: isWhole, workload: load, unsettled: load.settling, tableFailures: outcomes.failures)
             }
             try await ports.clock.sleep(for: pause(until: nextLook, now: now))
         }
+    }
+
+    /// How long nothing may move before all that is left counts as stuck. A quiet time, a doubt and an import last as
+    /// long as they last, and nothing that can be counted moves meanwhile.
+    private func patience(with load: Workload, settlesStill: Bool, isBlind: Bool) -> Duration {
+        var patience = Self.patience
+        if settlesStill {
+            patience +=
+                configuration.mappings.map { max($0.settle.quiet, SettlePolicy.quietWithoutLease) }.max() ?? .zero
+        }
+        if load.live > 0 { patience += configuration.settings.registrationDoubt }
+        return load.importing > 0 && !isBlind ? max(patience, Self.importPatience) : patience
     }
 
     private func pause(until look: MonotonicInstant?, now: MonotonicInstant) -> Duration {
@@ -140,10 +156,13 @@ public struct OnceRun: Sendable {
     private struct Progress: Hashable {
         var settling = 0
         var open = 0
+        /// A table with a million uploads is listed for minutes before its first file can be sent.
+        var pagesListed = 0
 
         init() {}
 
-        init(_ load: Workload) {
+        init(_ load: Workload, pagesListed: Int) {
+            self.pagesListed = pagesListed
             settling = load.settling
             open = load.live + load.importing + load.failing
         }
@@ -155,7 +174,7 @@ public struct OnceResult: Sendable {
     /// Whether every mapped folder could be scanned.
     public let isWhole: Bool
     public let workload: Workload
-    /// Files that did not settle, because somebody writes them.
+    /// Files that did not settle: somebody writes them, or their folder went away.
     public let unsettled: Int
     public let tableFailures: [TableReference: Failure]
 }

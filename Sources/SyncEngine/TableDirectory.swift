@@ -10,8 +10,11 @@ public actor TableDirectory {
     private let doubt: Duration
     private let observer: EngineObserver
     private var tables: [TableReference: Entry] = [:]
-    /// Listings under way that open a gate; callers of one table share them, since two would mix their pages.
-    private var gateOpenings: [TableReference: Task<Failure?, Never>] = [:]
+    /// Tables whose index is being written, with those who wait for their turn: the pages of two listings would mix,
+    /// and the end of the one would take away what the other has yet to confirm. By key, since one table may be
+    /// spelled in two ways.
+    private var listings: [TableKey: [CheckedContinuation<Void, Never>]] = [:]
+    private var furthestPages: [TableReference: Int] = [:]
 
     private struct Entry {
         var table: RemoteTable
@@ -42,30 +45,71 @@ public actor TableDirectory {
 
     public func table(_ reference: TableReference) -> RemoteTable? { tables[reference]?.table }
 
+    /// Pages of uploads that were written to the index, by the furthest listing of each table: what shows that a long
+    /// listing moves on, and one that fails at the same page again and again does not.
+    var pagesListed: Int { furthestPages.values.reduce(0, +) }
+
     // MARK: Preparing
 
     /// Asks what the table is and brings the index of its uploads up to date.
     public func prepare(_ reference: TableReference) async throws(Failure) {
         let began = ports.clock.now().monotonic
-        let found = try await ports.remote.table(reference)
-        let index = try await ports.queue.remoteIndex(of: found.key)
-        let table = try await list(reference, releasedAfter: index.isComplete ? index.newestReleased : nil)
-        let remembers = index.isComplete && index.gate == .open
-        let mayHavePast = try await ports.queue.remoteIndex(of: table.key).hasTaggedUploads
-        let gate: Gate = remembers || !mayHavePast ? .open : .closed(until: began.advanced(by: doubt))
-        try await ports.queue.closeListing(
-            of: table.key, newestReleased: table.released.last, gate: gate.stored)
-        tables[reference] = Entry(table: table, gate: gate)
-        observer(.tableReady(reference, table))
+        let key = try await ports.remote.table(reference).key
+        try await alone(with: key) { () async throws(Failure) in
+            let index = try await ports.queue.remoteIndex(of: key)
+            let table = try await list(reference, releasedAfter: index.isComplete ? index.newestReleased : nil)
+            let remembers = index.isComplete && index.gate == .open
+            let mayHavePast = try await ports.queue.remoteIndex(of: table.key).hasTaggedUploads
+            let gate: Gate = remembers || !mayHavePast ? .open : .closed(until: began.advanced(by: doubt))
+            try await ports.queue.closeListing(
+                of: table.key, newestReleased: table.released.last, gate: gate.stored)
+            tables[reference] = Entry(table: table, gate: gate)
+            observer(.tableReady(reference, table))
+        }
+    }
+
+    /// Runs `body` while nobody else writes the index of the table.
+    private func alone(with key: TableKey, _ body: () async throws(Failure) -> Void) async throws(Failure) {
+        if listings[key] == nil {
+            listings[key] = []
+        } else {
+            await withCheckedContinuation { listings[key, default: []].append($0) }
+        }
+        defer {
+            // The turn is handed over, never given up in between.
+            if listings[key]?.isEmpty ?? true { listings[key] = nil } else { listings[key]?.removeFirst().resume() }
+        }
+        try await body()
     }
 
     /// Writes the uploads of the draft and of every version released after `newest` to the index.
     private func list(
         _ reference: TableReference, releasedAfter newest: VersionTag?
     ) async throws(Failure) -> RemoteTable {
-        try await walk(reference, releasedAfter: newest) { [ports] table, version, uploads, isFirst, isLast throws(Failure) in
+        var pages = 0
+        let table = try await walk(reference, releasedAfter: newest) {
+            table, version, uploads, isFirst, isLast throws(Failure) in
             try await ports.queue.recordListing(
                 uploads, of: table.key, in: version, isFirst: isFirst, isLast: isLast)
+            pages += 1
+            furthestPages[reference] = max(furthestPages[reference] ?? 0, pages)
+        }
+        // A draft that was released is listed under its new name; one that was discarded is nowhere, and what is
+        // remembered of it must not be taken for an upload that is there.
+        if !table.hasDraft {
+            try await ports.queue.recordListing([], of: table.key, in: .draft, isFirst: true, isLast: true)
+        }
+        return table
+    }
+
+    /// Lists the table anew: an upload was met that the index does not know.
+    public func relist(_ reference: TableReference) async throws(Failure) {
+        guard let key = tables[reference]?.table.key else { return }
+        try await alone(with: key) { () async throws(Failure) in
+            // From the newest version that the database has listed to its end, as at a start.
+            let newest = try await ports.queue.remoteIndex(of: key).newestReleased
+            let table = try await list(reference, releasedAfter: newest)
+            tables[reference]?.table = table
         }
     }
 
@@ -73,7 +117,8 @@ public actor TableDirectory {
     /// to the other, where neither listing would meet them: then the walk begins again.
     private func walk(
         _ reference: TableReference, releasedAfter newest: VersionTag?,
-        visit: (RemoteTable, TableVersion, [RemoteUpload], _ isFirst: Bool, _ isLast: Bool) async throws(Failure) -> Void
+        visit: (RemoteTable, TableVersion, [RemoteUpload], _ isFirst: Bool, _ isLast: Bool) async throws(Failure) ->
+            Void
     ) async throws(Failure) -> RemoteTable {
         var table = try await ports.remote.table(reference)
         while true {
@@ -105,17 +150,22 @@ public actor TableDirectory {
                 hint: "open one on Redivis, or set create_version: true")
         }
         try await ports.remote.openVersion(of: reference)
-        tables[reference]?.table = try await ports.remote.table(reference)
+        // Two statements: an await on the right of an optional chain would suspend inside the dictionary's accessor,
+        // which corrupts the task's memory (Swift 6.3).
+        let opened = try await ports.remote.table(reference)
+        tables[reference]?.table = opened
     }
 
     /// The table refused a write: what is known of it may be old.
-    /// - Returns: whether the draft had been released meanwhile, so that the write may be tried again.
-    public func refresh(_ reference: TableReference) async -> Bool {
-        guard let before = tables[reference]?.table, let now = try? await ports.remote.table(reference) else {
+    ///
+    /// - Parameter assumed: the table as it was known when the write was made; another delivery may have asked since.
+    /// - Returns: whether the versions are others by now, so that the write may be tried again.
+    public func hasMoved(_ reference: TableReference, since assumed: RemoteTable?) async -> Bool {
+        guard let assumed, tables[reference] != nil, let now = try? await ports.remote.table(reference) else {
             return false
         }
         tables[reference]?.table = now
-        return before.hasDraft && !now.hasDraft || before.released != now.released
+        return assumed.hasDraft && !now.hasDraft || assumed.released != now.released
     }
 
     // MARK: Looking up
@@ -141,24 +191,15 @@ public actor TableDirectory {
 
     /// One listing that begins after the window.
     private func openGate(_ reference: TableReference) async throws(Failure) {
-        let opening =
-            gateOpenings[reference]
-            ?? Task {
-                do throws(Failure) {
-                    let known = tables[reference]?.table.released.last
-                    let table = try await list(reference, releasedAfter: known)
-                    try await ports.queue.closeListing(
-                        of: table.key, newestReleased: table.released.last, gate: .open)
-                    tables[reference] = Entry(table: table, gate: .open)
-                    return nil
-                } catch {
-                    return error
-                }
-            }
-        gateOpenings[reference] = opening
-        let failure = await opening.value
-        gateOpenings[reference] = nil
-        if let failure { throw failure }
+        guard let key = tables[reference]?.table.key else { return }
+        try await alone(with: key) { () async throws(Failure) in
+            guard let entry = tables[reference], case .closed = entry.gate else { return }
+            let table = try await list(reference, releasedAfter: entry.table.released.last)
+            try await ports.queue.closeListing(of: key, newestReleased: table.released.last, gate: .open)
+            tables[reference]?.table = table
+            // Of every spelling: what an earlier run had posted is known now.
+            for (other, entry) in tables where entry.table.key == key { tables[other]?.gate = .open }
+        }
     }
 
     /// The look-up in doubt: the server itself is asked, in the draft and in every version released since.
@@ -166,13 +207,27 @@ public actor TableDirectory {
         _ name: String, in reference: TableReference, releasedAfter newest: VersionTag?
     ) async throws(Failure) -> DeliveryEvent {
         let begun = ports.clock.now().monotonic
-        var found: RemoteUpload?
+        var best: (upload: RemoteUpload, rank: Int)?
         let table = try await walk(reference, releasedAfter: newest) { _, _, uploads, _, _ throws(Failure) in
-            found = found ?? uploads.first { UploadName.isSame($0.name, name) }
+            for upload in uploads {
+                guard let rank = upload.rank(asOurs: name), rank < best?.rank ?? .max else { continue }
+                best = (upload, rank)
+            }
         }
         tables[reference]?.table = table
-        if let found { return .registrationFound(found, newestReleased: newest) }
+        if let found = best?.upload { return .registrationFound(found, newestReleased: newest) }
         return .registrationAbsent(LookUpReport(begun: begun, newestReleased: table.released.last))
+    }
+}
+
+extension RemoteUpload {
+    /// How surely this is the upload that we registered as `name`, the surest first; `nil` where it is not. A server
+    /// that renames what meets a taken name keeps the tag, and the tag is of our path and content alone.
+    fileprivate func rank(asOurs name: String) -> Int? {
+        let hasFailed = if case .failed = status { true } else { false }
+        if UploadName.isSame(self.name, name) { return hasFailed ? 2 : 0 }
+        guard let tag = UploadName.tag(in: name), self.name.contains(tag) else { return nil }
+        return hasFailed ? 3 : 1
     }
 }
 

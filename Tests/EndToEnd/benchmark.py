@@ -100,13 +100,22 @@ class Bench:
 
     def agent(self, samples: Samples, folder: Path) -> None:
         home = self.root / f"agent-{self.number}"
-        agent = Agent(home, self.sandbox, defaults={"settle": "0s", "existing": "upload"})
+        agent = Agent(home, self.sandbox, defaults={"settle": "0s"})
         # As it comes: the defaults of the contract, but for the settings above.
         agent.settings = {"chunk_size": "64MiB", "registration_doubt": "2m"}
         table = self.table()
-        agent.map(folder, table)
-        agent.write_mapping_file()
+        # The files arrive after the mapping was first loaded, as they do on a collecting server; what was there before
+        # would be read once more, to be held against the table.
+        arrivals = self.root / f"arrivals-{self.number}"
+        arrivals.mkdir()
+        agent.map(arrivals, table)
+        agent.run_once()
+        for path in list(folder.iterdir()):
+            path.rename(arrivals / path.name)
         timed(samples, [os.fsdecode(one) for one in agent.command("run", "--once")], env=plain_environment(home))
+        for path in list(arrivals.iterdir()):
+            path.rename(folder / path.name)
+        arrivals.rmdir()
         wanted = sum(1 for _ in folder.iterdir())
         arrived = len(self.sandbox.record.uploads(table))
         if arrived != wanted:

@@ -101,10 +101,10 @@ def test_a_token_without_the_right_scope(world: World) -> None:
 
 BROKEN = {
     "unknown key": ("mappings:\n  weather:\n    folder: /data\n    table: a.b.c\n    exlude: []\n", 5, "exclude"),
-    "relative folder": ("mappings:\n  weather:\n    folder: data\n    table: a.b.c\n", 3, "absolute"),
+    "relative folder": ("mappings:\n  weather:\n    folder: data\n    table: a.b.c\n", 3, "relative"),
     "two-part table": ("mappings:\n  weather:\n    folder: /data\n    table: a.b\n", 4, "table"),
     "released version": ("mappings:\n  weather:\n    folder: /data\n    table: a.b:current.c\n", 4, "current"),
-    "bad chunk size": ("chunk_size: 1000\nmappings:\n  weather:\n    folder: /data\n    table: a.b.c\n", 1, "256 KiB"),
+    "bad chunk size": ("chunk_size: 1MB\nmappings:\n  weather:\n    folder: /data\n    table: a.b.c\n", 1, "256"),
     "bad duration": ("mappings:\n  weather:\n    folder: /data\n    table: a.b.c\n    settle: 30\n", 5, "s"),
     "bad size": ("mappings:\n  weather:\n    folder: /data\n    table: a.b.c\n    minimum_size: 3 parsecs\n", 5, "KB"),
     "bad glob": ("mappings:\n  weather:\n    folder: /data\n    table: a.b.c\n    include: ['[a']\n", 5, "["),
@@ -126,7 +126,7 @@ def test_a_broken_mapping_file(world: World, name: str, arguments: list[str]) ->
     agent = raw_agent(world, text)
     result = call_raw(agent, *arguments)
     assert result.status == INVALID, result
-    pattern = rf"^.*{re.escape(str(agent.mapping_file))}:{line}:[0-9]+: .*; .+$"
+    pattern = rf"^{re.escape(str(agent.mapping_file))}:{line}:[0-9]+: .*; .+$"
     assert re.search(pattern, result.errors, re.MULTILINE), result
     assert word in result.errors, result
 

@@ -13,21 +13,22 @@ from harness import KIB, MIB, World, kill, scaled, seed_of_run, wait_until
 CHUNK = MIB
 # In no order: states that a kill must meet at least twice in the full run.
 LIVE_STATES = ("settling", "queued", "uploading", "registering", "importing", "waiting")
-# Every size is another, so that the request log tells which file a transfer belongs to.
-SLOW = [
+# Slow enough to be killed everywhere, with trouble of other kinds in between. The first fault whose turn it is strikes,
+# so those that always strike stand last.
+SLOW = ["--fault", "put-chunk:23:reset", "--fault", "list-uploads:7:503,retry-after=1"]
+for count in range(9, 900, 14):
+    SLOW += ["--fault", f"put-chunk:{count}:503,retry-after=1"]
+SLOW += [
     "--fault", "put-chunk:*:wait=150",
     "--fault", "open-session:*:wait=40",
     "--fault", "post-uploads:*:delay=150",
-    "--fault", "put-chunk:9:503,retry-after=1",
-    "--fault", "put-chunk:23:reset",
-    "--fault", "list-uploads:7:503,retry-after=1",
     "--fault", "list-uploads:*:delay=150",
-    "--fault", "put-chunk:61:503,retry-after=1",
 ]
 
 
 def mixed_sizes(world: World, count: int, used: set[int]) -> list[int]:
-    """Sizes that no file had before; the first ones stand around the steps of the protocol."""
+    """Sizes that no file had before, so that the request log tells whose a transfer is; the first ones stand
+    around the steps of the protocol."""
     sizes = {1, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, CHUNK, 3 * CHUNK, 8 * CHUNK + 7} - used
     while len(sizes) < count:
         sizes |= {world.generator.randrange(2, 6 * MIB)} - used
@@ -38,7 +39,7 @@ def mixed_sizes(world: World, count: int, used: set[int]) -> list[int]:
 def random_kills(world: World, kills: int, files: int) -> Counter[str]:
     """Kills the agent `kills` times at random instants while rounds of `files` new files go out."""
     world.open_sandbox(*SLOW)
-    agent = world.agent(chunk_size="1MiB", registration_doubt="1s", uploads=4).map(world.folder, settle="200ms")
+    agent = world.agent(chunk_size="1MiB", registration_doubt="1s", uploads=4).map(world.folder, settle="500ms")
     met: Counter[str] = Counter()
     exposed: Counter[int] = Counter()
     used: set[int] = set()
@@ -48,11 +49,12 @@ def random_kills(world: World, kills: int, files: int) -> Counter[str]:
         paths = {f"round-{number}/{size}.bin".encode(): size for size in mixed_sizes(world, files, used)}
         for path, size in paths.items():
             world.write(path, size)
-        for _ in range(12):
+        for turn in range(12):
             if done >= kills:
                 break
             process = agent.start("run", "--once")
-            time.sleep(world.generator.uniform(0.05, 1.6))
+            # The first of a round dies young, while the new files still settle.
+            time.sleep(world.generator.uniform(0.05, 0.7 if turn == 0 else 1.6))
             ended = process.poll() is not None
             kill(process)
             states = agent.states()

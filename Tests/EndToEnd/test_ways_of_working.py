@@ -44,6 +44,7 @@ def source(root: Path, target: str, text: str) -> None:
         ("LocalFiles", "struct A: @unchecked Sendable {}\n", "@unchecked Sendable without"),
         ("LocalFiles", "nonisolated(unsafe) var a = 1\n", "nonisolated(unsafe) without"),
         ("LocalFiles", "final class A {\n    private let state: Mutex<Int>\n}\n", "a lock"),
+        ("LocalFiles", "table[key]?.value = try await f()\n", "await"),
         ("SyncCore", "switch state {\ncase .a: 1\ndefault: 2\n}\n", "default"),
         ("LocalFiles", "let a = 1\n" * 401, "401 lines"),
     ],

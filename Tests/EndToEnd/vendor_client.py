@@ -9,6 +9,7 @@ The client is installed into .build-venv at the first run. REDIVIS_SYNC names th
 
 import contextlib
 import hashlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -31,6 +32,8 @@ UPLOADS = [("small.csv", 100_000, "inline"), ("middle.csv", 5_000_000, "whole"),
 
 def client_python():
     """The interpreter that has the client. Its full dependencies take a gigabyte; uploads need three of them."""
+    if importlib.util.find_spec("redivis"):
+        return pathlib.Path(sys.executable)
     python = VENV / "bin" / "python"
     stamp = VENV / "redivis-client"
     if not stamp.exists() or stamp.read_text() != CLIENT:

@@ -109,14 +109,21 @@ final class RawServer: Sendable {
         }
         let listening = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            // Small, so that a script that does not read is felt at the other end.
-            .serverChannelOption(.socketOption(.so_rcvbuf), value: 64 << 10)
+            // Small, so that a script that does not read is felt at the other end; large beside the loopback's
+            // segments of 64 KiB.
+            .serverChannelOption(.socketOption(.so_rcvbuf), value: 512 << 10)
             .bind(host: "127.0.0.1", port: 0) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let context {
                         try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
                     }
-                    return (channel, try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel))
+                    return (
+                        channel,
+                        try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
+                            wrappingChannelSynchronously: channel,
+                            // Nothing is read ahead of the script.
+                            configuration: .init(backPressureStrategy: .init(lowWatermark: 1, highWatermark: 1)))
+                    )
                 }
             }
         let port = listening.channel.localAddress?.port ?? 0

@@ -26,7 +26,7 @@ struct TransferWireTests {
     static func send(
         _ count: Int, slice: Int = 1 << 20, total: Int64? = nil, from first: Int64 = 0,
         transport: UploadSession.Transport = .resumable, then failure: Failure? = nil, bytes: Int? = nil,
-        patience: Patience = shortPatience,
+        patience: Patience = Patience(),
         to script: @escaping @Sendable (inout RawServer.Connection) async throws -> Void
     ) async throws -> (Result<TransferReply, Failure>, [RawServer.Request]) {
         try await RawServer.serve(script) { server, port in
@@ -148,7 +148,7 @@ struct TransferWireTests {
 
     @Test("a broken or silent connection is transient, and nothing is sent twice", arguments: Breach.allCases)
     func broken(breach: Breach) async throws {
-        let (reply, requests) = try await Self.send(32 << 20) { connection in
+        let (reply, requests) = try await Self.send(32 << 20, patience: shortPatience) { connection in
             switch breach {
             case .silentAtOnce: try await connection.silence()
             case .resetAtOnce: try await connection.reset()
@@ -196,12 +196,12 @@ struct TransferWireTests {
 
     @Test("a server that takes bytes slowly is not cut off")
     func slow() async throws {
-        let (reply, _) = try await Self.send(2 << 20) { connection in
+        let (reply, _) = try await Self.send(8 << 20, patience: shortPatience) { connection in
             let head = try await connection.head()
             // In all more than three times the time-out, never longer than half of it without a byte.
-            for _ in 0..<8 {
-                _ = try await connection.body(head.bodyLength / 8)
-                try await Task.sleep(for: .milliseconds(800))
+            for _ in 0..<16 {
+                _ = try await connection.body(head.bodyLength / 16)
+                try await Task.sleep(for: .milliseconds(400))
             }
             try await connection.answer("200 OK")
         }

@@ -164,6 +164,8 @@ TRAPS = [
     (re.compile(r"\bfatalError\s*\("), "fatalError ends the agent; throw, or return a Failure"),
     (re.compile(r"\b(?:precondition|preconditionFailure|assertionFailure)\s*\("), "this traps; throw instead"),
     (re.compile(r"[\w)\]}>]!(?!=)"), "force unwrap; use guard let"),
+    # Swift 6.3 evaluates the right side inside the accessor of the left: a suspension there corrupts the task's memory.
+    (re.compile(r"\?\.[\w.]+\s*=\s*.*\bawait\b"), "await to the right of an optional chain; use two statements"),
 ]
 NEEDS_REASON = [
     (re.compile(r"@unchecked\s+Sendable"), "@unchecked Sendable"),

@@ -51,4 +51,8 @@ int clinux_take_read_lease(int file);
 /// Gives the lease back.
 int clinux_release_lease(int file);
 
+/// Forbids core dumps of this process, and reading its memory without privileges (prctl(2), PR_SET_DUMPABLE). The
+/// limit beside it (setrlimit(2), RLIMIT_CORE) is one more bar before the same door; 0, or a negative errno.
+int clinux_forbid_dump(void);
+
 #endif

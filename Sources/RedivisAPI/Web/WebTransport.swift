@@ -2,7 +2,6 @@ import AsyncHTTPClient
 import Glibc
 import NIOCore
 import NIOHTTP1
-import NIOPosix
 import NIOSSL
 import SyncCore
 import Synchronization
@@ -15,14 +14,18 @@ struct WebTransport: Sendable {
     let silence: Duration
     let wholeAnswer: Duration
     private let client: HTTPClient
+    private let loop: any EventLoop
 
     /// - Parameters:
+    ///   - loop: all connections live on it.
     ///   - connections: to one host at once.
     ///   - dropsUnsentBytes: whether closing a connection throws away what the kernel has not sent yet, so that a
     ///     request that was given up cannot still arrive later.
     init(
-        connections: Int, silence: Duration, patience: Patience, tls: TLSConfiguration, dropsUnsentBytes: Bool
+        loop: any EventLoop, connections: Int, silence: Duration, patience: Patience, tls: TLSConfiguration,
+        dropsUnsentBytes: Bool
     ) {
+        self.loop = loop
         self.silence = silence
         wholeAnswer = patience.wholeAnswer
         var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
@@ -41,7 +44,7 @@ struct WebTransport: Sendable {
             Self.setOptions(of: channel, dropsUnsentBytes: dropsUnsentBytes)
         }
         client = HTTPClient(
-            eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), configuration: configuration)
+            eventLoopGroupProvider: .shared(loop), configuration: configuration)
     }
 
     /// `man 7 tcp`, TCP_NOTSENT_LOWAT: the kernel asks for more before megabytes have piled up in it, so that a slow
@@ -109,7 +112,7 @@ struct WebTransport: Sendable {
 
     private func exchange(_ request: WebRequest, _ meter: BodyMeter) async -> Exchange {
         do {
-            let response = try await client.execute(request.clientRequest(meter), deadline: .distantFuture)
+            let response = try await client.execute(request.clientRequest(meter, loop), deadline: .distantFuture)
             meter.noteProgress()
             let end = ContinuousClock.now + wholeAnswer
             var body: [UInt8] = []
@@ -161,7 +164,7 @@ extension WebRequest {
         }
     }
 
-    fileprivate func clientRequest(_ meter: BodyMeter) -> HTTPClientRequest {
+    fileprivate func clientRequest(_ meter: BodyMeter, _ loop: any EventLoop) -> HTTPClientRequest {
         var request = HTTPClientRequest(url: address.text)
         request.method = method
         for (name, value) in fields { request.headers.add(name: name, value: value) }
@@ -171,7 +174,7 @@ extension WebRequest {
             request.headers.add(name: "Content-Type", value: "application/json")
             request.body = .bytes(ByteBuffer(bytes: bytes))
         case .slices(let slices, let length):
-            request.body = .stream(MeteredBody(slices: slices, meter: meter), length: .known(length))
+            request.body = .stream(MeteredBody(slices: slices, meter: meter, loop: loop), length: .known(length))
         }
         return request
     }

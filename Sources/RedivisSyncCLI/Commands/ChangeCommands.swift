@@ -104,13 +104,21 @@ struct QueueChange {
         var outcome = Outcome()
         for path in paths {
             var found = false
-            for delivery in try await deliveries(at: path) where suits(delivery) {
+            let versions = try await deliveries(at: path)
+            for delivery in versions where suits(delivery) {
                 found = true
                 try await apply(hand, to: delivery, &outcome)
             }
-            if !found { outcome.refused.append("\(RelativePath.printable(path.bytes)): nothing to do for it") }
+            if !found { outcome.refused.append("\(path.printable): \(unsuited(versions, path))") }
         }
         return outcome
+    }
+
+    /// Why there is nothing to change.
+    private func unsuited(_ versions: [Delivery], _ path: PathArgument) -> String {
+        if let last = versions.last { return "nothing to do: it is \(last.state.publicState.rawValue)" }
+        return MappedPath.all(of: path, in: setup.configuration).isEmpty
+            ? "lies in no mapped folder" : "never seen; redivis-sync why \(ShellWord.of(path.bytes)) tells more"
     }
 
     func applyToAll(_ hand: HandDecision, in state: PublicState) async throws -> Outcome {
@@ -133,7 +141,7 @@ struct QueueChange {
         for path in paths {
             let places = MappedPath.all(of: path, in: setup.configuration)
             if places.isEmpty {
-                outcome.refused.append("\(RelativePath.printable(path.bytes)): lies in no mapped folder")
+                outcome.refused.append("\(path.printable): lies in no mapped folder")
             }
             for place in places { try await forget(place, &outcome) }
         }
@@ -195,7 +203,7 @@ struct QueueChange {
 
     func finish(_ outcome: Outcome, _ done: String, nothing: String) throws {
         for delivery in outcome.changed { StandardOutput.line("\(delivery.path): \(done)") }
-        if outcome.changed.isEmpty, outcome.refused.isEmpty { StandardOutput.line(nothing) }
+        if outcome.changed.isEmpty, outcome.refused.isEmpty { StandardError.write("\(nothing)\n") }
         guard outcome.refused.isEmpty else { throw CommandFailure(.somethingLeft, outcome.refused) }
     }
 }

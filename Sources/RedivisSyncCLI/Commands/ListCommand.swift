@@ -4,15 +4,22 @@ import SyncCore
 
 struct ListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "Lists file versions, newest first.")
+        commandName: "list", abstract: "Lists file versions, newest first.",
+        discussion: """
+            On a terminal as columns; elsewhere one line a file version, with tabs between state, size in bytes, \
+            mapping, time of the last change, path and reason.
 
-    @Option(help: "Only those in this state: \(PublicState.allCases.map(\.rawValue).joined(separator: ", ")).")
+            States:
+            \(PublicState.allCases.map { "  \($0.rawValue.padded(to: 13))\($0.meaning)" }.joined(separator: "\n"))
+            """)
+
+    @Option(help: "Only those in this state.")
     var state: PublicState?
 
-    @Option(help: "Only those of this mapping.")
+    @Option(help: ArgumentHelp("Only those of this mapping.", valueName: "id"))
     var mapping: MappingID?
 
-    @Option(help: "At most so many.")
+    @Option(help: ArgumentHelp("At most so many.", valueName: "number"))
     var limit = 100
 
     @OptionGroup var output: JSONOption
@@ -33,18 +40,25 @@ struct ListCommand: AsyncParsableCommand {
             }
         }
         if output.json {
-            StandardOutput.line(JSONText.line(["files": entries.map { FileEntry($0) }]))
+            let files = entries.map { FileEntry($0, folder: setup.configuration.mapping($0.mapping)?.folder) }
+            StandardOutput.line(JSONText.line(["files": files]))
         } else {
-            entries.forEach { StandardOutput.line(Self.line($0)) }
+            show(entries, setup.configuration)
         }
     }
 
-    /// State, size, mapping and path; the reason below, where it rests.
-    private static func line(_ entry: DeliverySummary) -> String {
-        let state = entry.state.rawValue.padded(to: 11)
-        let size = Words.bytes(entry.size).padded(to: 10)
-        let first = "\(state) \(size) \(entry.mapping)  \(entry.path)"
-        return entry.remedyText.map { "\(first)\n            \($0)" } ?? first
+    private func show(_ entries: [DeliverySummary], _ configuration: Configuration) {
+        let style = TextStyle.standardOutput
+        let table = FileTable(entries: entries, configuration: configuration, style: style, now: SystemTime.wall())
+        StandardOutput.write(table.lines.map { $0 + "\n" }.joined())
+        guard style.isTerminal else { return }
+        if entries.isEmpty {
+            let asked = state != nil || mapping != nil
+            StandardError.write(
+                asked ? "there is no such file version\n" : "no file version is known yet: nothing was run here\n")
+        } else if entries.count == limit {
+            StandardError.write("the newest \(Words.grouped(limit)); more with --limit\n")
+        }
     }
 }
 
@@ -52,10 +66,4 @@ extension PublicState: ExpressibleByArgument {}
 
 extension MappingID: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
-}
-
-extension String {
-    func padded(to width: Int) -> String {
-        self + String(repeating: " ", count: max(width - count, 0))
-    }
 }

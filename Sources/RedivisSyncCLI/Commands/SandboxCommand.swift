@@ -18,7 +18,7 @@ struct SandboxCommand: AsyncParsableCommand {
     var storagePort = 0
 
     @Option(help: "Where to keep what arrives; without it a temporary directory, removed at the end.")
-    var directory: String?
+    var directory: PathArgument?
 
     @Flag(help: "Only datasets and tables that were created exist.")
     var strictTables = false
@@ -32,7 +32,9 @@ struct SandboxCommand: AsyncParsableCommand {
     @Option(help: "A fault at the n-th request of a kind, such as post-uploads:1:lose-reply; may be repeated.")
     var fault: [String] = []
 
-    @Option(name: .customLong("switch"), help: "Another reading of an unknown, such as duplicate-name=refuse; may be repeated.")
+    @Option(
+        name: .customLong("switch"),
+        help: "Another reading of an unknown, such as duplicate-name=refuse; may be repeated.")
     var switches: [String] = []
 
     @Flag(help: "Print one line of JSON with both origins.")
@@ -43,6 +45,15 @@ struct SandboxCommand: AsyncParsableCommand {
             throw ValidationError("--\(name) \(value): write a port from 0 to 65535")
         }
         _ = try parsedConfiguration()
+    }
+
+    /// Its paths are text.
+    private func parsedDirectory() throws -> String? {
+        guard let directory else { return nil }
+        guard let text = String(validating: directory.bytes, as: UTF8.self) else {
+            throw ValidationError("--directory \(directory.printable): write a path in UTF-8")
+        }
+        return text
     }
 
     func run() async throws {
@@ -72,7 +83,7 @@ struct SandboxCommand: AsyncParsableCommand {
         var configuration = SandboxConfiguration()
         configuration.port = port
         configuration.storagePort = storagePort
-        configuration.directory = directory
+        configuration.directory = try parsedDirectory()
         configuration.strictTables = strictTables
         configuration.datasets = dataset
         configuration.sink = sink
@@ -96,7 +107,7 @@ struct SandboxCommand: AsyncParsableCommand {
             A stand-in for Redivis is listening.
               API      \(origins.api)   (token: sandbox)
               storage  \(origins.storage)
-              files    \(directory)
+              files    \(directory.printable)
 
             A mapping file to paste:
 

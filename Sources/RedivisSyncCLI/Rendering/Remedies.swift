@@ -11,18 +11,19 @@ struct Remedy {
         self.action = action
     }
 
-    init?(for state: DeliveryState) {
+    /// - Parameter path: the file as a person would type it, for the commands to run.
+    init?(for state: DeliveryState, path: String = "PATH") {
         switch state {
-        case .held(let reason): self.init(for: reason)
-        case .parked(let reason): self.init(for: reason)
-        case .abandoned(let reason): self.init(for: reason)
+        case .held(let reason): self.init(for: reason, path: path)
+        case .parked(let reason): self.init(for: reason, path: path)
+        case .abandoned(let reason): self.init(for: reason, path: path)
         case .waiting(_, let delay): self.init(delay.reason)
         case .working, .delivered: return nil
         }
     }
 
-    init(for reason: HoldReason) {
-        let choice = "redivis-sync resolve PATH --add sends it, --ignore leaves it"
+    init(for reason: HoldReason, path: String = "PATH") {
+        let choice = "redivis-sync resolve \(path) --add sends it; --ignore in its place leaves it out"
         switch reason {
         case .changed:
             self.init("a delivered version of this path exists, and the file now has another content", choice)
@@ -35,8 +36,8 @@ struct Remedy {
         }
     }
 
-    init(for reason: ParkReason) {
-        let retry = "then: redivis-sync retry PATH"
+    init(for reason: ParkReason, path: String = "PATH") {
+        let retry = "then: redivis-sync retry \(path)"
         switch reason {
         case .importFailed(let words):
             self.init(
@@ -53,7 +54,8 @@ struct Remedy {
                 "the storage host refuses its sessions: \(words)",
                 "if the upload host needs the token, add it to send_token_to; \(retry)")
         case .sessionsLost(let words):
-            self.init("its sessions died again and again: \(words)", "look at the network and at Redivis's status; \(retry)")
+            self.init(
+                "its sessions died again and again: \(words)", "look at the network and at Redivis's status; \(retry)")
         case .unreadable(let words):
             self.init("it cannot be read: \(words)", "mend permissions or disk; \(retry)")
         case .nameTaken(let words):
@@ -61,9 +63,13 @@ struct Remedy {
                 "its upload name is taken on the table: \(words)",
                 "look at that upload on Redivis; remove it if it is not wanted; \(retry)")
         case .removedFromTable:
-            self.init("somebody removed its upload from the table before its import had ended", retry)
+            self.init(
+                "somebody removed its upload from the table before its import had ended",
+                "redivis-sync retry \(path) sends it again")
         case .stateDamaged(let words):
-            self.init("its row in the state database contradicts itself: \(words)", retry)
+            self.init(
+                "its row in the state database contradicts itself: \(words)",
+                "redivis-sync retry \(path) begins anew with it")
         case .withdrawalRefused(let words):
             self.init(
                 "an upload of ours should be taken off the table, and Redivis refuses: \(words)",
@@ -71,22 +77,19 @@ struct Remedy {
         }
     }
 
-    init(for reason: AbandonReason) {
+    init(for reason: AbandonReason, path: String = "PATH") {
         switch reason {
         case .gone: self.init("deleted before it could be sent")
         case .superseded: self.init("overwritten by a newer content")
         case .ignored(let rule): self.init("by the rule \(rule)")
-        case .forgotten: self.init("ignored by hand", "redivis-sync retry PATH takes it up again")
+        case .forgotten: self.init("ignored by hand", "redivis-sync retry \(path) takes it up again")
         }
     }
 
-    private static func quoted(_ text: String) -> String {
-        "\"\(RelativePath.printable(Array(text.utf8)))\""
-    }
+    private static func quoted(_ text: String) -> String { "\"\(text.printable)\"" }
 
     /// On one line, safe for a terminal: words that came from a server may hold anything.
     var text: String {
-        let line = action.map { "\(reason). \($0)" } ?? reason
-        return RelativePath.printable(Array(line.utf8))
+        (action.map { "\(reason); \($0)" } ?? reason).printable
     }
 }

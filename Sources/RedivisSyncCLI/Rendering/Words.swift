@@ -8,11 +8,12 @@ enum Words {
         let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
         var value = Double(max(count, 0))
         var unit = 0
-        while value >= 1024, unit < units.count - 1 {
+        // From where one decimal would round up to 1024.0.
+        while value >= 1023.95, unit < units.count - 1 {
             value /= 1024
             unit += 1
         }
-        return unit == 0 ? "\(count) B" : "\(oneDecimal(value)) \(units[unit])"
+        return unit == 0 ? "\(max(count, 0)) B" : "\(oneDecimal(value)) \(units[unit])"
     }
 
     /// `1 file`, `3,000 files`
@@ -40,6 +41,26 @@ enum Words {
         }
     }
 
+    /// In one unit, for a narrow column: `31 s`, `5 min`, `2 h`, `3 d`
+    static func age(_ duration: Duration) -> String {
+        let seconds = max(duration.components.seconds, 0)
+        switch seconds {
+        case ..<60: return "\(seconds) s"
+        case ..<3600: return "\(seconds / 60) min"
+        case ..<86_400: return "\(seconds / 3600) h"
+        default: return "\(seconds / 86_400) d"
+        }
+    }
+
+    /// As a clock shows it: `0:31`, `12:05`, `1:02:03`
+    static func clock(seconds: Int64) -> String {
+        let seconds = max(seconds, 0)
+        func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        let tail = "\(two(seconds % 60))"
+        return seconds < 3600
+            ? "\(seconds / 60):\(tail)" : "\(seconds / 3600):\(two(seconds / 60 % 60)):\(tail)"
+    }
+
     /// `2026-03-01 09:30:12Z`
     static func time(_ timestamp: Timestamp) -> String {
         Date(timestamp).formatted(.iso8601.dateTimeSeparator(.space))
@@ -51,13 +72,15 @@ enum Words {
     }
 
     static func oneDecimal(_ value: Double) -> String {
-        let tenths = Int((value * 10).rounded())
+        let tenths = Int64((min(max(value, 0), 1e15) * 10).rounded())
         return "\(tenths / 10).\(tenths % 10)"
     }
 }
 
 extension Date {
+    /// Within the years 1 to 9999, whatever a row says: calendars end somewhere.
     init(_ timestamp: Timestamp) {
-        self.init(timeIntervalSince1970: Double(timestamp.milliseconds) / 1000)
+        let milliseconds = min(max(timestamp.milliseconds, -62_135_596_800_000), 253_402_300_799_999)
+        self.init(timeIntervalSince1970: Double(milliseconds) / 1000)
     }
 }

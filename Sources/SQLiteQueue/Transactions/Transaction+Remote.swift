@@ -106,6 +106,18 @@ extension Transaction {
             ])
     }
 
+    /// What we have just registered is on the table before any listing says so: a retry must find it.
+    func noteRegistered(_ registration: Registration, of table: TableKey) throws {
+        let number = try tableNumber(table)
+        guard try !database.exists(
+            "SELECT 1 FROM remoteUpload WHERE remoteTable = ? AND uri = ? AND isPresent = 1 LIMIT 1",
+            [number, registration.uri])
+        else { return }
+        let upload = RemoteUpload(
+            uri: registration.uri, name: registration.name, status: .inProgress, size: nil, md5: nil)
+        try record(upload, number, .draft, try generation(number, .draft, begins: false))
+    }
+
     func closeListing(of table: TableKey, newestReleased: VersionTag?, gate: PostingGate) throws {
         let number = try tableNumber(table)
         try database.run(

@@ -106,6 +106,9 @@ extension Transaction {
         if case .delivered(let receipt) = delivery.state, before.kind != "delivered" {
             try appendReceipt(receipt, of: delivery)
         }
+        if case .importing(let registration) = delivery.state.stage, let key = delivery.tableKey {
+            try noteRegistered(registration, of: key)
+        }
         if let fact = decision.endpointFact {
             try database.run(
                 "INSERT INTO apiFact VALUES (?, ?) ON CONFLICT DO UPDATE SET endpoint = excluded.endpoint",

@@ -135,7 +135,7 @@ extension Delivery {
             return unchanged("the same content as delivery \(other)")
         case .behind(let older):
             return moved(
-                to: waiting(.pending(admission), for: .seconds(2), "an older content is being registered", in: context),
+                to: waiting(.pending(admission), for: .seconds(5), "an older content is being registered", in: context),
                 "waits until delivery \(older), an older content of this path, has ended")
         case .successor(let older):
             switch context.policy.onChange {

@@ -41,6 +41,14 @@ public enum UploadName {
         return endsInTag(bytes[..<FileEnding.start(in: bytes)]) || endsInTag(bytes[...])
     }
 
+    /// The tag of a name that was made here, with its `-`.
+    public static func tag(in name: String) -> String? {
+        let bytes = Array(name.utf8)
+        return [bytes[..<FileEnding.start(in: bytes)], bytes[...]].first(where: endsInTag).map {
+            String(decoding: $0.suffix(tagDigits + 1), as: UTF8.self)
+        }
+    }
+
     /// The first 12 hex digits of SHA-256 over the raw name, one NUL, and the raw digest of the content.
     static func tag(base: [UInt8], sha256: Digest) -> String {
         var hash = SHA256()

@@ -27,7 +27,8 @@ enum Fault: String, CaseIterable, Hashable {
         case .contentDiffers: [.otherImported, .otherStoredBytes, .finishedEarly]
         // A registration whose answer was lost, and that was renamed or removed meanwhile, is not found again; its id
         // is used, and may be refused for that.
-        case .rejected: [.chunkRejected, .postRejected, .postRenamed, .removedByHand]
+        // So may be one that is a day old, where our clock went back and does not show it.
+        case .rejected: [.chunkRejected, .postRejected, .postRenamed, .removedByHand, .clockStepped]
         case .sessionRefused: [.sessionRefused]
         case .sessionsLost: [.sessionDied, .acknowledgedTooMuch, .wentBackwards, .finishedEarly, .wrongStoredSize]
         case .unreadable: [.unreadable]

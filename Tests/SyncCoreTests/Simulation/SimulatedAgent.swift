@@ -167,7 +167,8 @@ final class SimulatedAgent {
         runBegan = server.now - chance.number(0...100_000)
         misses = [:]
         hashedOffset = nil
-        gateEnds = nil
+        // A gate that no listing has opened stays closed, and is timed anew.
+        if gateEnds != nil { gateEnds = server.now + doubt }
         list()
     }
 

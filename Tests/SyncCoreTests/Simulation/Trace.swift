@@ -82,7 +82,9 @@ struct Trace {
         case .fileTouched: agent.file.stamp += 1
         case .fileGone: agent.file.exists = false
         case .forgotten: if let row { try agent.apply(.forgotten, to: row) }
-        case .retried: if let row { try agent.apply(.retryRequested, to: row) }
+        case .retried:
+            // What could not be taken off the table is still there, and a retry sends beside it: not done blindly.
+            if let row, row.state.words != "parked withdrawalRefused" { try agent.apply(.retryRequested, to: row) }
         case .resolved: if let row { try agent.apply(.resolved(chance.flag() ? .add : .ignore), to: row) }
         case .draftReleased: server.release()
         case .removedByHand: server.removeSomething()
@@ -137,7 +139,9 @@ struct Trace {
         }
         live(agent, server, chance, atMost: Self.peacefulEffects, into: &outcome)
         for id in retried {
-            guard let row = agent.rows[id], case .parked = row.state else { continue }
+            guard let row = agent.rows[id], case .parked(let reason) = row.state else { continue }
+            // The index of the table may still know another upload that was removed by hand: that shows once for each.
+            if reason == .removedFromTable { continue }
             outcome.problems.append("\(id) was tried again in peace and ended as \(row.state.words)")
         }
         account(agent, server, isProvable: isProvable, into: &outcome)

@@ -14,7 +14,10 @@ final class RunBoard: Sendable {
     struct Counts: Sendable {
         var delivered = 0
         var adopted = 0
+        /// Of what was delivered.
         var bytes: Int64 = 0
+        /// Bytes that left for the storage host in this run, also those that left twice.
+        var sent: Int64 = 0
         var transfers: [DeliveryID: Transfer] = [:]
         var folderProblems: [MappingID: Failure] = [:]
         var tableProblems: [TableReference: Failure] = [:]
@@ -22,6 +25,8 @@ final class RunBoard: Sendable {
     }
 
     private let counts = Mutex(Counts())
+    private let clock = ContinuousClock()
+    private let begun = ContinuousClock().now
     private let logger: Logger
 
     init(logger: Logger) {
@@ -29,7 +34,10 @@ final class RunBoard: Sendable {
     }
 
     var snapshot: Counts { counts.withLock { $0 } }
+    /// Since the run began.
+    var elapsed: Duration { clock.now - begun }
 
+    /// Called by the engine, on any of its tasks.
     func observe(_ report: EngineReport) {
         switch report {
         case .scanned(let mapping, let scan):
@@ -54,7 +62,7 @@ final class RunBoard: Sendable {
                 "file cannot be looked at",
                 metadata: ["mapping": "\(mapping)", "path": "\(path)", "reason": "\(failure)"])
         case .sending(let id, let path, let offset, let total):
-            counts.withLock { $0.transfers[id] = Transfer(path: path, offset: offset, total: total) }
+            counts.withLock { $0.send(Transfer(path: path, offset: offset, total: total), id) }
         case .moved(let delivery, let note):
             moved(delivery, note)
         case .queueProblem(let failure):
@@ -73,7 +81,7 @@ final class RunBoard: Sendable {
                 counts.adopted += 1
             } else {
                 counts.delivered += 1
-                counts.bytes += receipt.content.size
+                counts.bytes &+= receipt.content.size
             }
         }
         let extra = metadata.merging(["note": "\(note)"]) { $1 }
@@ -85,5 +93,16 @@ final class RunBoard: Sendable {
             logger.info("waiting", metadata: metadata.merging(["reason": "\(delay.reason)"]) { $1 })
         case .waiting, .abandoned, .working: logger.debug("moved", metadata: extra)
         }
+    }
+}
+
+extension RunBoard.Counts {
+    /// The most that one report tells of a transfer not heard of before: what came earlier left in an earlier run.
+    private static let slice: Int64 = 1 << 20
+
+    fileprivate mutating func send(_ transfer: RunBoard.Transfer, _ id: DeliveryID) {
+        let before = transfers[id]?.offset ?? max(transfer.offset &- Self.slice, 0)
+        sent &+= max(transfer.offset &- before, 0)
+        transfers[id] = transfer
     }
 }

@@ -1,0 +1,40 @@
+/// Lines for people: headings, and fields whose text is wrapped to the right of its label. All text goes through here
+/// on its way to a terminal, and is made printable here.
+struct Sheet {
+    let style: TextStyle
+    private(set) var lines: [String] = []
+
+    private let labelWidth: Int
+
+    /// - Parameter labelWidth: columns of the labels, with the blank behind them.
+    init(_ style: TextStyle, labelWidth: Int = 11) {
+        self.style = style
+        self.labelWidth = labelWidth
+    }
+
+    var text: String { lines.joined(separator: "\n") }
+
+    mutating func gap() { lines.append("") }
+
+    /// - Parameter mark: a word in colour in front of it.
+    mutating func heading(_ text: String, mark: (text: String, tint: TextStyle.Tint)? = nil, indent: Int = 0) {
+        let margin = String(repeating: " ", count: indent)
+        guard let mark else {
+            lines.append(margin + style.paint(text.printable, .strong))
+            return
+        }
+        lines.append(margin + style.paint(mark.text, mark.tint) + "  " + text.printable)
+    }
+
+    mutating func field(_ label: String, _ text: String, indent: Int = 2, tint: TextStyle.Tint? = nil) {
+        let margin = indent + labelWidth
+        // Where hardly any room is left, the terminal's own wrapping does better.
+        let room = style.width.flatMap { $0 - margin >= 24 ? $0 - margin : nil }
+        for (index, line) in DisplayWidth.wrapped(text.printable, room).enumerated() {
+            let head = index == 0 ? label.padded(to: labelWidth) : String(repeating: " ", count: labelWidth)
+            lines.append(
+                String(repeating: " ", count: indent) + style.paint(head, index == 0 ? .faint : nil)
+                    + style.paint(line, tint))
+        }
+    }
+}
