@@ -55,7 +55,7 @@ final class EngineBench: Sendable {
 
     static func mapping(
         _ id: MappingID = weather, folder: FilePath = folder, table: TableReference = table,
-        emptyFiles: EmptyFiles = .skip, existing: ExistingFiles = .auto, quiet: Duration = .seconds(1),
+        emptyFiles: EmptyFiles = .skip, existing: ExistingFiles = .auto, quiet: Duration = .milliseconds(200),
         verification: Verification = .md5, endpoint: EndpointPreference = .auto, createsVersion: Bool = true,
         onChange: ChangePolicy = .hold
     ) -> Mapping {
@@ -120,8 +120,12 @@ final class EngineBench: Sendable {
             random: hands.random)
         let run = OnceRun(configuration: configuration, ports: ports, host: "bench") { [weak self] in self?.note($0) }
         defer { memory.withLock { $0.mostSending = remote.mostSending } }
-        return try await VirtualTime(clock, activity).run(atMost: limit) {
-            try await Self.run(run, cancelledAfter: hands.cancelAfter, on: clock)
+        do {
+            return try await VirtualTime(clock, activity).run(atMost: limit) {
+                try await Self.run(run, cancelledAfter: hands.cancelAfter, on: clock)
+            }
+        } catch let endless as VirtualTime.Endless {
+            throw VirtualTime.Endless(description: "\(endless):\n\(log)")
         }
     }
 
@@ -157,13 +161,16 @@ final class EngineBench: Sendable {
 
     // MARK: State
 
+    /// In memory where that is to be had: hundreds of runs, each with its syncs. What a disk keeps is the queue's matter.
+    private static let temporary: FilePath =
+        access("/dev/shm", W_OK) == 0 ? "/dev/shm" : FilePath(FileManager.default.temporaryDirectory.path)
+
     /// The queue of the next run, on a copy of what the last one left on disk.
     private func takeUpState() async throws -> SQLiteQueue {
         let (old, queue) = memory.withLock { ($0.directory, $0.queue) }
         // Receipts are written behind the commits; their file is no matter of these tests.
         try await queue?.flushReceipts()
-        let directory = FilePath(FileManager.default.temporaryDirectory.path)
-            .appending("engine-bench-\(getpid())-\(UInt64.random(in: 0 ... .max))")
+        let directory = Self.temporary.appending("engine-bench-\(getpid())-\(UInt64.random(in: 0 ... .max))")
         memory.withLock { $0.folders.append(directory) }
         let state = try StateDirectory.claim(directory)
         if let old {
@@ -219,6 +226,11 @@ enum Made {
     static func mappingID(_ text: String) -> MappingID {
         guard let id = MappingID(text) else { preconditionFailure("\(text) is no mapping id") }
         return id
+    }
+
+    /// The name that a file of this path and content gets.
+    static func uploadName(_ path: String, _ text: String) -> String {
+        UploadName.make(base: Array(path.utf8), sha256: .sha256(of: Array(text.utf8)))
     }
 
     /// Bytes that differ from place to place, and with `salt`.

@@ -6,8 +6,4 @@ extension SyncCore.Digest {
     public static func md5(of bytes: [UInt8]) -> SyncCore.Digest {
         SyncCore.Digest(bytes: Array(Insecure.MD5.hash(data: bytes)))
     }
-
-    public static func sha256(of bytes: [UInt8]) -> SyncCore.Digest {
-        SyncCore.Digest(bytes: Array(SHA256.hash(data: bytes)))
-    }
 }

@@ -73,12 +73,11 @@ public final class ManualClock: SyncClock {
         move { state in state.elapsed += duration.saturatingNanoseconds }
     }
 
-    /// Moves time on to the next sleeper's due time; `false` where nobody sleeps.
-    @discardableResult
-    public func advanceToNext() -> Bool {
+    /// Moves time on towards the next sleeper's due time, by at most `step`.
+    public func advanceToNext(atMost step: Duration) {
         move { state in
             guard let next = state.sleepers.values.map(\.due).min() else { return }
-            state.elapsed = max(state.elapsed, next)
+            state.elapsed = max(state.elapsed, min(next, state.elapsed + step.saturatingNanoseconds))
         }
     }
 
@@ -87,8 +86,7 @@ public final class ManualClock: SyncClock {
         state.withLock { $0.wallOffset += duration.saturatingMilliseconds }
     }
 
-    @discardableResult
-    private func move(_ body: (inout State) -> Void) -> Bool {
+    private func move(_ body: (inout State) -> Void) {
         let woken = state.withLock { state in
             body(&state)
             let due = state.sleepers.filter { $0.value.due <= state.elapsed }
@@ -98,6 +96,5 @@ public final class ManualClock: SyncClock {
             return due.sorted { ($0.value.due, $0.key) < ($1.value.due, $1.key) }.map(\.value.continuation)
         }
         for continuation in woken { continuation.resume() }
-        return !woken.isEmpty
     }
 }

@@ -33,14 +33,16 @@ public final class Activity: Sendable {
     var changes: Int { state.withLock(\.changes) }
 }
 
-/// Lets a whole run pass in virtual time: whenever everybody sleeps on the clock, time goes to the next who wakes.
+/// Lets a whole run pass in virtual time: whenever everybody sleeps on the clock, time goes towards the next who wakes.
 ///
 /// Whether everybody sleeps cannot be known for sure from outside; so time moves on only after nothing has happened
-/// for a moment of real time. Where that was too early, the machine was merely slow by a step of the engine's own
-/// (100 ms), which no promise may depend on.
+/// for a moment of real time, and by small steps. Where that was too early, the machine was merely slow by a step,
+/// which no promise may depend on.
 public struct VirtualTime: Sendable {
     public struct Endless: Error, CustomStringConvertible {
         public let description: String
+
+        public init(description: String) { self.description = description }
     }
 
     let clock: ManualClock
@@ -81,6 +83,7 @@ public struct VirtualTime: Sendable {
     }
 
     private static let stillness: Duration = .microseconds(400)
+    private static let step: Duration = .milliseconds(100)
 
     private func drive(since start: MonotonicInstant, atMost limit: Duration?) async {
         while !Task.isCancelled {
@@ -88,7 +91,7 @@ public struct VirtualTime: Sendable {
             let before = (activity.changes, clock.changes)
             try? await Task.sleep(for: Self.stillness)
             guard activity.isIdle, before == (activity.changes, clock.changes) else { continue }
-            clock.advanceToNext()
+            clock.advanceToNext(atMost: Self.step)
         }
     }
 }
