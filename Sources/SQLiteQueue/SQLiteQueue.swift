@@ -92,10 +92,6 @@ public final class SQLiteQueue: DeliveryQueue {
         }
     }
 
-    public func closeExisting(of mapping: MappingID) async throws(Failure) {
-        try await closeExisting(of: mapping, exceptBelow: [])
-    }
-
     public func closeExisting(of mapping: MappingID, exceptBelow unseen: [RelativePath]) async throws(Failure) {
         try await write { try $0.closeExisting(of: mapping, exceptBelow: unseen) }
     }

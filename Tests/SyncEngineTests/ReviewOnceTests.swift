@@ -58,7 +58,7 @@ extension Review {
             }
             try fixture.write("a/one.csv", [1, 2, 3])
             let clock = fixture.clock
-            let slow = HookedRemote(inner: fixture.remote) { operation, _ throws(Failure) in
+            let slow = WatchedRemote(inner: fixture.remote) { operation, _ throws(Failure) in
                 if operation == .uploads { try? await clock.sleep(for: .seconds(10)) }
             }
             let result = try await fixture.run([try fixture.mapping()], remote: slow)
@@ -75,7 +75,7 @@ extension Review {
             }
             try fixture.write("a/one.csv", [1, 2, 3])
             let asked = Mutex(0)
-            let broken = HookedRemote(inner: fixture.remote) { operation, _ throws(Failure) in
+            let broken = WatchedRemote(inner: fixture.remote) { operation, _ throws(Failure) in
                 guard operation == .uploads else { return }
                 let isThird = asked.withLock { count in
                     count += 1

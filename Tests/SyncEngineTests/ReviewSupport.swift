@@ -105,7 +105,7 @@ final class LeapingClock: SyncClock {
 }
 
 /// A remote with something before each call, such as a pause.
-struct HookedRemote: UploadRemote {
+struct WatchedRemote: UploadRemote {
     let inner: FakeRemote
     let before: @Sendable (RemoteOperation, TableReference?) async throws(Failure) -> Void
 

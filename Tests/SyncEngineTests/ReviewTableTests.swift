@@ -27,7 +27,7 @@ extension Review {
             // The second begins when the first is in the midst of its pages, and fails in its own second page.
             let (began, begin) = AsyncStream.makeStream(of: Void.self)
             let pages = Mutex([TableReference: Int]())
-            let remote = HookedRemote(inner: fixture.remote) { operation, table throws(Failure) in
+            let remote = WatchedRemote(inner: fixture.remote) { operation, table throws(Failure) in
                 guard operation == .uploads, let table else { return }
                 let page = pages.withLock { pages in
                     pages[table, default: 0] += 1
@@ -84,7 +84,7 @@ extension Review {
             try other.write("a/one.csv", [1, 2, 3])
             _ = try await other.run([try other.mapping()])
             let name = try #require(other.names().first)
-            let remote = HookedRemote(inner: fixture.remote) { operation, table throws(Failure) in
+            let remote = WatchedRemote(inner: fixture.remote) { operation, table throws(Failure) in
                 guard operation == .register, fixture.names().isEmpty else { return }
                 fixture.remote.plant([1, 2, 3], named: name, on: Self.plain)
             }
@@ -106,7 +106,7 @@ extension Review {
             for number in 0..<4 { try fixture.write("a/\(number).csv", [UInt8(number)]) }
             // All four posts have set out when the release comes.
             let posts = Mutex(0)
-            let remote = HookedRemote(inner: fixture.remote) { operation, _ throws(Failure) in
+            let remote = WatchedRemote(inner: fixture.remote) { operation, _ throws(Failure) in
                 guard operation == .register else { return }
                 let number = posts.withLock { count in
                     count += 1

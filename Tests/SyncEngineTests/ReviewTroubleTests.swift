@@ -68,7 +68,6 @@ struct FailingQueue: DeliveryQueue {
     func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict {
         try await inner.existingVerdict(of: mapping)
     }
-    func closeExisting(of mapping: MappingID) async throws(Failure) { try await inner.closeExisting(of: mapping) }
     func closeExisting(of mapping: MappingID, exceptBelow unseen: [RelativePath]) async throws(Failure) {
         try await inner.closeExisting(of: mapping, exceptBelow: unseen)
     }

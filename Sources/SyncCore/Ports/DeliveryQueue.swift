@@ -10,11 +10,9 @@ public protocol DeliveryQueue: Sendable {
     /// Whether `existing` was already decided for a mapping.
     func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict
 
-    /// After the first whole scan of a mapping: what comes from now on was not there before.
-    func closeExisting(of mapping: MappingID) async throws(Failure)
-
-    /// The same after a scan that could not look into `unseen`: what comes to light there was there before, until a
-    /// scan sees it. Of a verdict that was closed before, only less can be left unseen.
+    /// After the first scan of a mapping: what comes from now on was not there before, except below `unseen`, where
+    /// that scan could not look; what comes to light there was, until a scan has seen it. Of a verdict that was closed
+    /// before, only less can be left unseen.
     func closeExisting(of mapping: MappingID, exceptBelow unseen: [RelativePath]) async throws(Failure)
 
     // MARK: Intake
@@ -90,9 +88,9 @@ public protocol DeliveryQueue: Sendable {
 }
 
 extension DeliveryQueue {
-    /// Where such places cannot be remembered, the verdict stays open until a scan has seen everything.
-    public func closeExisting(of mapping: MappingID, exceptBelow unseen: [RelativePath]) async throws(Failure) {
-        if unseen.isEmpty { try await closeExisting(of: mapping) }
+    /// After a scan that saw everything.
+    public func closeExisting(of mapping: MappingID) async throws(Failure) {
+        try await closeExisting(of: mapping, exceptBelow: [])
     }
 }
 

@@ -75,8 +75,10 @@ public final class HookedQueue: DeliveryQueue {
         try await around(.existingVerdict) { () throws(Failure) in try await base.existingVerdict(of: mapping) }
     }
 
-    public func closeExisting(of mapping: MappingID) async throws(Failure) {
-        try await around(.closeExisting) { () throws(Failure) in try await base.closeExisting(of: mapping) }
+    public func closeExisting(of mapping: MappingID, exceptBelow unseen: [RelativePath]) async throws(Failure) {
+        try await around(.closeExisting) { () throws(Failure) in
+            try await base.closeExisting(of: mapping, exceptBelow: unseen)
+        }
     }
 
     public func noteSeen(
