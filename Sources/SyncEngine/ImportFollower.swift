@@ -44,6 +44,7 @@ actor ImportFollower {
                     hasMoved = try await follow(table, apply) || hasMoved
                     isOutOfReach = false
                 } catch {
+                    tables.insert(table)
                     isOutOfReach = true
                     observer(.tableProblem(table, error))
                 }
@@ -57,6 +58,8 @@ actor ImportFollower {
     private func follow(
         _ table: TableReference, _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
     ) async throws(Failure) -> Bool {
+        // Before the question: whoever gives notice while it is answered puts the table back.
+        tables.remove(table)
         var hasMoved = false
         var last: DeliveryID?
         while true {
@@ -65,7 +68,7 @@ actor ImportFollower {
             last = end.id
             hasMoved = try await follow(batch, in: table, apply) || hasMoved
         }
-        if last == nil { tables.remove(table) }
+        if last != nil { tables.insert(table) }
         return hasMoved
     }
 

@@ -155,7 +155,10 @@ public struct OnceRun: Sendable {
     /// What changes when something moves.
     private struct Progress: Hashable {
         var settling = 0
+        /// Together: what fails is tried again and again, and is live meanwhile.
         var open = 0
+        /// An import that has ended is progress, also where the file must be sent once more.
+        var importing = 0
         /// A table with a million uploads is listed for minutes before its first file can be sent.
         var pagesListed = 0
 
@@ -164,7 +167,8 @@ public struct OnceRun: Sendable {
         init(_ load: Workload, pagesListed: Int) {
             self.pagesListed = pagesListed
             settling = load.settling
-            open = load.live + load.importing + load.failing
+            open = load.live + load.failing
+            importing = load.importing
         }
     }
 }
