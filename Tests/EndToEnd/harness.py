@@ -306,9 +306,10 @@ def path_of(entry: dict) -> bytes:
 class World:
     """A sandbox, agents and folders in one temporary place."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, name: str) -> None:
         self.root = root
-        self.generator = random.Random(f"{seed_of_run()} {root.name}")
+        # From the run's seed and the test's name, so that one test repeats without the others.
+        self.generator = random.Random(f"{seed_of_run()} {name}")
         self.folder = root / "data"
         self.folder.mkdir()
         self.sandboxes: list[SandboxProcess] = []

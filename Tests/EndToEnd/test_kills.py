@@ -91,8 +91,8 @@ def test_sixty_random_kills(world: World) -> None:
 
 
 KILL_POINTS = [
-    "open-session:1:delay=1500", "put-chunk:1:delay=1500", "put-chunk:2:wait=1500", "put-chunk:4:delay=1500",
-    "post-uploads:1:wait=1500", "post-uploads:1:delay=1500", "list-uploads:1:delay=1500", "get-table:1:delay=1500",
+    "open-session:1:delay=3000", "put-chunk:1:delay=3000", "put-chunk:2:wait=3000", "put-chunk:4:delay=3000",
+    "post-uploads:1:wait=3000", "post-uploads:1:delay=3000", "list-uploads:1:delay=3000", "get-table:1:delay=3000",
 ]
 
 
@@ -101,10 +101,10 @@ def test_a_kill_at_a_chosen_request(world: World, point: str) -> None:
     """Killed while exactly this request is under way, before or after the server has carried it out."""
     world.open_sandbox("--fault", point)
     world.write("a.bin", 3 * MIB + 5)
-    agent = world.agent(registration_doubt="3s").map(world.folder, endpoint="resumable_upload")
+    agent = world.agent(registration_doubt="5s").map(world.folder, endpoint="resumable_upload")
     process = agent.start("run", "--once")
     # A request is written down only when it is answered, so the clock has to say that it is under way.
-    time.sleep(1.0)
+    time.sleep(1.5)
     assert process.poll() is None, "the kill came too late to say anything"
     kill(process)
     agent.run_once(seconds=60)
