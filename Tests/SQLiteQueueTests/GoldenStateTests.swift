@@ -85,7 +85,6 @@ import Testing
         tally.sessionsRefused = 6
         tally.triedOtherEndpoint = true
         #expect(try StateCoding.value(Delivery.Tally.self, text) == tally)
-        #expect(try StateCoding.text(tally) == text)
     }
 
     @Test func unknownFormatIsRefusedByName() {

@@ -85,8 +85,13 @@ final class QueueFixture: Sendable {
         guard let file = try await queue.reader.settling(at: path, mapping: mapping) else {
             throw Missing(what: "settling row of \(path)")
         }
+        // New unless the disposition says that `existing` decides about it.
+        let isExisting = file.isExisting && disposition != .deliver
+        let settled = SettlingFile(
+            mapping: file.mapping, path: file.path, observation: file.observation, quietSince: file.quietSince,
+            isExisting: isExisting)
         let admitted = AdmittedFile(
-            file: file, look: FileLook(observation: observation, links: links, writers: .nobody), table: table,
+            file: settled, look: FileLook(observation: observation, links: links, writers: .nobody), table: table,
             nameBase: path.bytes, disposition: disposition)
         try await queue.recordLooks([.admit(admitted)], at: now)
         return try await current(path, in: mapping)

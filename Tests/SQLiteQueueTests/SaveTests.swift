@@ -218,7 +218,7 @@ import Testing
         #expect(try await fixture.queue.delivery(delivery.id) == nil)
         let due = try await fixture.queue.settlingDue(at: QueueFixture.at(40).monotonic, limit: 9)
         #expect(due.map(\.path.description) == ["a"])
-        #expect(due.map(\.isExisting) == [true])
+        #expect(due.map(\.isExisting) == [false])
         let journal = try await fixture.queue.reader.journal(
             at: Sample.path("a"), mapping: QueueFixture.weather)
         #expect(journal.map(\.note) == ["settled", "the file changed"])

@@ -113,10 +113,10 @@ final class EngineBench: Sendable {
             memory.log.append("--- run")
             return (memory.clock, memory.configuration)
         }
-        let remote = HookedRemote(remote, activity, before: hands.beforeRemote, after: hands.afterRemote)
+        let remote = RemoteWithHooks(remote, activity, before: hands.beforeRemote, after: hands.afterRemote)
         let ports = EnginePorts(
             clock: clock, scanner: files, sources: files,
-            queue: HookedQueue(queue, activity, before: hands.beforeQueue, after: hands.afterQueue), remote: remote,
+            queue: QueueWithHooks(queue, activity, before: hands.beforeQueue, after: hands.afterQueue), remote: remote,
             random: hands.random)
         let run = OnceRun(configuration: configuration, ports: ports, host: "bench") { [weak self] in self?.note($0) }
         defer { memory.withLock { $0.mostSending = remote.mostSending } }
@@ -156,6 +156,7 @@ final class EngineBench: Sendable {
         memory.withLock { memory in
             let at = (memory.clock.now().monotonic.nanoseconds - 1_000_000_000) / 1_000_000
             memory.log.append("\(at) ms: \(line)")
+            if memory.log.count > 2000 { memory.log.removeFirst(1000) }
         }
     }
 

@@ -84,37 +84,46 @@ extension Engine {
             #expect(bench.calls(.register) == 1)
         }
 
-        @Test func `a run that ends in doubt is taken up by the next, which asks before it posts`() async throws {
-            for isCarriedOut in [true, false] {
-                let bench = Self.bench()
-                var hands = EngineBench.Hands()
-                let lost = CallHook<RemoteOperation> { operation, _ throws(Failure) in
-                    if operation == .register { throw Self.lost }
-                }
-                if isCarriedOut { hands.afterRemote = lost } else { hands.beforeRemote = lost }
-                hands.cancelAfter = .seconds(3)
-                await #expect(throws: CancellationError.self) { try await bench.run(hands) }
-                try await bench.run()
-                try await Self.expectOnce(bench, "carried out: \(isCarriedOut)")
+        @Test(arguments: [true, false])
+        func `a run that ends in doubt is taken up by the next, which asks before it posts`(
+            isCarriedOut: Bool
+        ) async throws {
+            let bench = Self.bench()
+            bench.remote.script(.register, isCarriedOut ? .losesAnswer(Self.lost) : .fails(Self.lost))
+            var hands = EngineBench.Hands()
+            // The look-up is under way when the signal comes.
+            hands.beforeRemote = CallHook { [remote = bench.remote] operation, _ throws(Failure) in
+                guard [.uploads, .table].contains(operation), !remote.calls(of: .register).isEmpty else { return }
+                try? await bench.clock.sleep(for: .seconds(10))
+                if Task.isCancelled { throw Failure(.transient, "cancelled") }
             }
+            hands.cancelAfter = .seconds(3)
+            await #expect(throws: CancellationError.self) { try await bench.run(hands) }
+            #expect(bench.calls(.register) == 1)
+            try await bench.run()
+            try await Self.expectOnce(bench)
+            #expect(bench.calls(.register) == (isCarriedOut ? 1 : 2))
         }
 
         // MARK: Names and uploads of others
 
-        @Test(arguments: [FakeRemote.Switches.TakenName.conflicts, .renames])
-        func `a name that another upload has taken is told, and nothing is left behind`(
-            taken: FakeRemote.Switches.TakenName
-        ) async throws {
-            var switches = FakeRemote.Switches()
-            switches.takenName = taken
-            let bench = Self.bench(switches: switches)
-            // Redivis folds a dash to an underscore: our name is taken, and is nowhere to be found.
-            let name = Made.uploadName("a.csv", "one")
-            bench.remote.plant(
-                Array("strange".utf8), named: name.replacing("-", with: "_"), on: EngineBench.table)
-            bench.configure([EngineBench.mapping(existing: .upload)])
+        @Test func `a name that comes back changed is taken off, tried once more, and told`() async throws {
+            let bench = Self.bench(EngineBench.mapping(existing: .upload))
+            // Redivis folds a dash to an underscore: our name is taken.
+            let name = Made.uploadName("a.csv", "one").replacing("-", with: "_")
+            bench.remote.plant(Array("strange".utf8), named: name, on: EngineBench.table)
             try await bench.run()
             #expect(bench.contents() == ["strange"], "\(bench.log)")
+            #expect(try await bench.states()["a.csv"] == [.parked], "\(bench.log)")
+            #expect(bench.calls(.register) == 2 && bench.calls(.withdraw) == 2)
+        }
+
+        @Test func `a name that is refused as taken and is nowhere to be found is told`() async throws {
+            let bench = Self.bench()
+            let taken = Failure(.conflict, "an upload of this name exists")
+            bench.remote.script(.register, .fails(taken), .fails(taken))
+            try await bench.run()
+            #expect(bench.contents().isEmpty)
             #expect(try await bench.states()["a.csv"] == [.parked], "\(bench.log)")
         }
 
@@ -223,7 +232,7 @@ extension Engine {
         @Test func `a slow import is waited for`() async throws {
             let bench = Self.bench()
             var plan = ImportPlan()
-            plan.listingsInProgress = 60
+            plan.listingsInProgress = 16
             let slow = plan
             bench.remote.change { $0.imports = slow }
             try await bench.run()
@@ -232,12 +241,13 @@ extension Engine {
 
         /// Two registrations, the second just as the follower has found nothing more to follow.
         @Test func `an import that begins while the follower looks away is followed`() async throws {
-            let bench = Self.bench()
+            let bench = EngineBench(settings: EngineBench.settings(uploads: 1))
+            bench.write("a.csv", "one")
             bench.write("b.csv", "two")
             var hands = EngineBench.Hands()
             hands.beforeRemote = CallHook { [remote = bench.remote] operation, _ throws(Failure) in
                 guard operation == .register, remote.calls(of: .register).count == 1 else { return }
-                try? await bench.clock.sleep(for: .seconds(3))
+                try? await bench.clock.sleep(for: .seconds(5))
             }
             // Reading what is importing takes its time: what it read is old when it is looked at.
             hands.afterQueue = CallHook { call, _ throws(Failure) in

@@ -208,7 +208,7 @@ extension Engine {
         }
 
         @Test func `a crash in the first minute does not make our own uploads somebody else's`() async throws {
-            let bench = EngineBench()
+            let bench = EngineBench(settings: EngineBench.settings(uploads: 1))
             for index in 0..<6 { bench.write("\(index).csv", "content \(index)") }
             var hands = EngineBench.Hands()
             hands.beforeRemote = CallHook { operation, _ throws(Failure) in

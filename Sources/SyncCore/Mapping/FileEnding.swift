@@ -16,7 +16,7 @@ enum FileEnding {
         let ending = bytes[last...]
         guard ending.elementsEqual(".gz".utf8) || ending.elementsEqual(".zip".utf8),
             let before = bytes[..<last].lastIndex(of: dot), before > component,
-            EncodedName.characters(in: bytes[before...], of: bytes) <= longestPair
+            EncodedName.characters(in: bytes[before...]) <= longestPair
         else { return last }
         return before
     }

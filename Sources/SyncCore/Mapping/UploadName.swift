@@ -5,9 +5,8 @@ import Crypto
 /// two agents is one upload.
 ///
 /// Corners, decided here:
-/// - Bytes that are not UTF-8 are written `%FF`. In a name where that happens, `%` itself is written `%25`, so that
-///   the bytes can be read back; other names keep their `%`. (The tag comes from the raw bytes, so names never
-///   meet even where their spelling could.)
+/// - Bytes that are not UTF-8 are written `%FF`; a `%` of the name stays as it is. The tag comes from the raw bytes,
+///   so two names never meet even where their spelling could; a receipt says which path a name belongs to.
 /// - The whole name, tag and ending included, has at most 255 bytes. What is cut is the end of what stands before
 ///   the tag, by whole characters and whole escapes.
 /// - An ending so long that name and tag would not fit beside it is cut like any text: the tag then stands last.
@@ -23,15 +22,14 @@ public enum UploadName {
     ///   - sha256: of the content; 32 bytes.
     public static func make(base: [UInt8], sha256: Digest) -> String {
         let tag = Array("-\(tag(base: base, sha256: sha256))".utf8)
-        let escapesPercent = !EncodedName.isUTF8(base[...])
         var start = FileEnding.start(in: base)
-        var ending = EncodedName.encode(base[start...], escapingPercent: escapesPercent)
+        var ending = EncodedName.encode(base[start...])
         if ending.count + tag.count > longest {
             start = base.endIndex
             ending = []
         }
         let room = longest - tag.count - ending.count
-        let stem = EncodedName.encode(base[..<start], escapingPercent: escapesPercent, atMost: room)
+        let stem = EncodedName.encode(base[..<start], atMost: room)
         return String(decoding: stem + tag + ending, as: UTF8.self)
     }
 
@@ -70,17 +68,12 @@ public enum UploadName {
 
 /// Raw bytes as text: UTF-8 as it is, other bytes percent-encoded.
 enum EncodedName {
-    static func isUTF8(_ bytes: ArraySlice<UInt8>) -> Bool {
-        String(validating: bytes, as: UTF8.self) != nil
-    }
-
     /// The encoded bytes; stops before the first character or escape that would pass `limit` bytes.
-    static func encode(_ raw: ArraySlice<UInt8>, escapingPercent: Bool, atMost limit: Int = .max) -> [UInt8] {
+    static func encode(_ raw: ArraySlice<UInt8>, atMost limit: Int = .max) -> [UInt8] {
         var encoded: [UInt8] = []
         var rest = raw
         while let unit = GlobUnit.next(in: rest), let first = rest.first {
-            let isLoneByte = unit.length == 1 && first >= 0x80
-            let isEscaped = isLoneByte || (escapingPercent && first == UInt8(ascii: "%"))
+            let isEscaped = unit.length == 1 && first >= 0x80
             guard encoded.count + (isEscaped ? 3 : unit.length) <= limit else { break }
             if isEscaped {
                 encoded += "%\(Digest(bytes: [first]).hex.uppercased())".utf8
@@ -93,7 +86,7 @@ enum EncodedName {
     }
 
     /// How many characters `part` has in the encoded `whole`.
-    static func characters(in part: ArraySlice<UInt8>, of whole: [UInt8]) -> Int {
-        encode(part, escapingPercent: !isUTF8(whole[...])).count { $0 & 0xC0 != 0x80 }
+    static func characters(in part: ArraySlice<UInt8>) -> Int {
+        encode(part).count { $0 & 0xC0 != 0x80 }
     }
 }

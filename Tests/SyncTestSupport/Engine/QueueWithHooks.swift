@@ -27,7 +27,7 @@ public struct QueueCall: Hashable, Sendable {
 }
 
 /// A queue with a test's hand on every call.
-public final class HookedQueue: DeliveryQueue {
+public final class QueueWithHooks: DeliveryQueue {
     private let base: any DeliveryQueue
     private let activity: Activity
     private let before: CallHook<QueueCall>

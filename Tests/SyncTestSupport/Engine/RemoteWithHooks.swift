@@ -14,7 +14,7 @@ public struct CallHook<Operation: Sendable>: Sendable {
 }
 
 /// A remote with a test's hand on every call; also counts how many sends overlap.
-public final class HookedRemote: UploadRemote {
+public final class RemoteWithHooks: UploadRemote {
     private struct State {
         var calls = 0
         var sending = 0
