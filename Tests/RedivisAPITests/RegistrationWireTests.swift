@@ -7,9 +7,9 @@ import Testing
 
 private let shortPatience: Patience = {
     var patience = Patience()
-    patience.connect = .seconds(2)
-    patience.answer = .seconds(2)
-    patience.wholeAnswer = .seconds(3)
+    patience.connect = .seconds(4)
+    patience.answer = .seconds(4)
+    patience.wholeAnswer = .seconds(6)
     return patience
 }()
 
