@@ -45,13 +45,7 @@ extension FileObservation {
     init(_ status: stat) {
         self.init(
             device: UInt64(status.st_dev), inode: UInt64(status.st_ino), size: Int64(status.st_size),
-            modified: Self.nanoseconds(status.st_mtim), changed: Self.nanoseconds(status.st_ctim))
-    }
-
-    private static func nanoseconds(_ time: timespec) -> Int64 {
-        let (product, overflow) = Int64(time.tv_sec).multipliedReportingOverflow(by: 1_000_000_000)
-        guard !overflow else { return time.tv_sec < 0 ? .min : .max }
-        let (sum, sumOverflow) = product.addingReportingOverflow(Int64(time.tv_nsec))
-        return sumOverflow ? .max : sum
+            modified: Self.nanoseconds(status.st_mtim.tv_sec, status.st_mtim.tv_nsec),
+            changed: Self.nanoseconds(status.st_ctim.tv_sec, status.st_ctim.tv_nsec))
     }
 }

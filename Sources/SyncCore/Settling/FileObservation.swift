@@ -20,6 +20,14 @@ public struct FileObservation: Hashable, Codable, Sendable {
         self.changed = changed
     }
 
+    /// A time of `stat` as one number, saturated.
+    public static func nanoseconds(_ seconds: Int, _ nanoseconds: Int) -> Int64 {
+        let (product, overflow) = Int64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
+        guard !overflow else { return seconds < 0 ? .min : .max }
+        let (sum, sumOverflow) = product.addingReportingOverflow(Int64(nanoseconds))
+        return sumOverflow ? .max : sum
+    }
+
     /// Whether both name one inode.
     public func isSameFile(as other: FileObservation) -> Bool {
         device == other.device && inode == other.inode
