@@ -5,7 +5,7 @@ import SystemPackage
 
 /// One open file of a mapped folder; see `OpenSource`.
 ///
-/// SHA-256 and MD5 run beside one another, ahead of whoever takes the slices; at most about 6 MiB of the file are in
+/// SHA-256 and MD5 run beside one another, ahead of whoever takes the slices; at most about 12 MiB of the file are in
 /// memory at a time.
 final class LocalOpenSource: OpenSource {
     private let path: RelativePath

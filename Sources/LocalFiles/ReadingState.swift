@@ -7,9 +7,9 @@ import SyncCore
 /// slices, no more, so that memory is bounded however slow it is.
 struct ReadingState: Sendable {
     /// Slices read and not yet taken, and slices whose MD5 is not done. Together with the one being read and the one
-    /// with the consumer this is at most about 6 MiB.
-    static let mostReady = 2
-    static let mostLagging = 3
+    /// with the consumer this is at most about 12 MiB.
+    static let mostReady = 4
+    static let mostLagging = 8
     /// In bytes; slices end at multiples of it.
     static let sliceSize: Int64 = 1 << 20
     /// What is left to read, in bytes, up to which MD5 is done on the spot: less than handing it over would save.

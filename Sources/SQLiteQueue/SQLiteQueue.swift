@@ -25,6 +25,8 @@ public final class SQLiteQueue: DeliveryQueue {
     private let unreadable = Mutex<[Int64: Failure]>([:])
     /// The run of the last moment that was handed in: stored instants of this database belong to it.
     private let run = Mutex<UInt64>(0)
+    /// Asked for with each decision, and changed only by this queue. The outer `nil`: not read yet.
+    private let rememberedFact = Mutex<EndpointFact??>(nil)
 
     /// Opens or makes the database, brings its tables up to date, and brings `receipts.jsonl` up to it.
     ///
@@ -164,7 +166,9 @@ public final class SQLiteQueue: DeliveryQueue {
     public func save(_ decision: Decision, at now: Moment) async throws(Failure) -> SaveOutcome {
         note(now.monotonic)
         let api = api
-        return try await write { try $0.save(decision, api: api, at: now) }
+        let outcome = try await write { try $0.save(decision, api: api, at: now) }
+        if case .saved = outcome, let fact = decision.endpointFact { rememberedFact.withLock { $0 = .some(fact) } }
+        return outcome
     }
 
     public func settleContent(
@@ -234,9 +238,16 @@ public final class SQLiteQueue: DeliveryQueue {
     // MARK: Facts about the API
 
     public func endpointFact(of api: String) async throws(Failure) -> EndpointFact? {
-        try await read { database in
+        if api == self.api, let known = rememberedFact.withLock({ $0 }) { return known }
+        let fact = try await read { database in
             try database.row("SELECT endpoint FROM apiFact WHERE api = ?", [api])?.optionalText(0)
                 .flatMap(EndpointFact.init(rawValue:))
+        }
+        guard api == self.api else { return fact }
+        // A save that ended meanwhile knows better.
+        return rememberedFact.withLock { known in
+            known = known ?? .some(fact)
+            return known ?? fact
         }
     }
 }

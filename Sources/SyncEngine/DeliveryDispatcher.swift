@@ -1,6 +1,7 @@
 import SyncCore
 
-/// Keeps up to `limit` deliveries running, oldest first.
+/// Keeps up to `limit` transfers running, oldest first. What has all its bytes on the server makes room for the next
+/// one while it is registered: with small files most of the time goes into that.
 actor DeliveryDispatcher {
     private let ports: EnginePorts
     private let directory: TableDirectory
@@ -9,6 +10,8 @@ actor DeliveryDispatcher {
     private let observer: EngineObserver
     private let bell = WorkBell()
     private var active: Set<DeliveryID> = []
+    /// Those of them that send no more bytes.
+    private var registering: Set<DeliveryID> = []
     private var upcoming: [Delivery] = []
     /// Rows that could not be saved, left alone until then.
     private var resting: [DeliveryID: Rest] = [:]
@@ -22,6 +25,8 @@ actor DeliveryDispatcher {
     /// How long the queue is left alone where nothing rings: a row may be due without anybody having rung.
     static let idlePause: Duration = .seconds(5)
     static let readAhead = 64
+    /// How many may be registered at once, for each transfer: Redivis is not asked by more than this.
+    static let registrationsPerTransfer = 2
     /// After a save that failed: a disk that is full would otherwise have a session opened for each try, as fast as
     /// the network goes; a row that contradicts itself would never let a single run end.
     static let restOfQueue: Duration = .seconds(5)
@@ -38,6 +43,10 @@ actor DeliveryDispatcher {
         self.runner = runner
         self.limit = max(limit, 1)
         self.observer = observer
+    }
+
+    private var hasRoom: Bool {
+        active.count - registering.count < limit && registering.count < limit * Self.registrationsPerTransfer
     }
 
     var isIdle: Bool { active.isEmpty && upcoming.isEmpty }
@@ -65,7 +74,7 @@ actor DeliveryDispatcher {
     private func fill(_ group: inout DiscardingTaskGroup) async throws(Failure) {
         let now = ports.clock.now().monotonic
         resting = resting.filter { now.reached($0.value.until) == false }
-        while active.count < limit, resting.values.count(where: { !$0.isOfRow }) < Self.mostResting {
+        while hasRoom, resting.values.count(where: { !$0.isOfRow }) < Self.mostResting {
             if upcoming.isEmpty {
                 upcoming = try await ports.queue.due(
                     at: ports.clock.now().monotonic, tables: await directory.ready,
@@ -75,10 +84,15 @@ actor DeliveryDispatcher {
             guard let delivery = upcoming.popLast() else { return }
             guard active.insert(delivery.id).inserted else { continue }
             group.addTask { [runner] in
-                let trouble = await runner.run(delivery)
+                let trouble = await runner.run(delivery) { await self.sent(delivery.id) }
                 await self.finished(delivery.id, trouble)
             }
         }
+    }
+
+    private func sent(_ id: DeliveryID) async {
+        registering.insert(id)
+        await bell.ring()
     }
 
     private func finished(_ id: DeliveryID, _ trouble: Failure?) async {
@@ -90,11 +104,12 @@ actor DeliveryDispatcher {
             upcoming = []
         }
         active.remove(id)
+        registering.remove(id)
         await bell.ring()
     }
 
     private func pause() async throws(Failure) -> Duration {
-        guard active.count < limit else { return Self.idlePause }
+        guard hasRoom else { return Self.idlePause }
         let now = ports.clock.now().monotonic
         let load = try await ports.queue.workload(at: now, tables: await directory.ready)
         guard let due = load.nextDue else { return Self.idlePause }

@@ -10,21 +10,37 @@ struct DeliveryRunner: Sendable {
 
     /// Ends when the delivery waits, rests, is handed to the table's follower, or belongs to somebody else by now.
     ///
+    /// - Parameter hasSent: called once, when the source is needed no more: another file may be sent meanwhile. A
+    ///   delivery that has to be sent once more then ends its turn, and waits for a new one.
     /// - Returns: why it ended where it did because the queue could not be used. Nothing was done then that was not
     ///   saved; the row is still due, and is to be taken up again, but not at once.
-    func run(_ delivery: Delivery) async -> Failure? {
+    func run(_ delivery: Delivery, hasSent: @Sendable () async -> Void) async -> Failure? {
         let work = EffectPerformer(
             mapping: configuration.mapping(delivery.mapping), api: configuration.settings.api, ports: ports,
             directory: directory, follower: follower, observer: observer)
         var trouble: Failure?
         do throws(Failure) {
-            var current = delivery
+            var (saved, current) = (delivery, delivery)
+            var unsaved: [Decision] = []
             var event: DeliveryEvent? = .resumed
+            var isSending = true
             while let fact = event {
                 let decision = current.decide(on: fact, in: try await context(for: current))
-                guard let saved = try await save(decision, over: current) else { break }
-                current = saved
-                guard let effect = decision.effect else { break }
+                let readsSource = decision.delivery.state.stage?.readsSource ?? false
+                let endsTurn = readsSource && !isSending
+                if decision.canWait(over: saved), !endsTurn {
+                    unsaved.append(decision)
+                    current = decision.delivery
+                } else {
+                    guard let kept = try await save(decision.following(unsaved), over: saved) else { break }
+                    (saved, current, unsaved) = (kept, kept, [])
+                }
+                guard let effect = decision.effect, !endsTurn else { break }
+                if isSending, !readsSource {
+                    isSending = false
+                    await work.close()
+                    await hasSent()
+                }
                 event = await work.perform(effect, of: current)
             }
         } catch {

@@ -12,6 +12,9 @@ actor ImportFollower {
 
     static let shortestPause: Duration = .milliseconds(300)
     static let longestPause: Duration = .seconds(10)
+    /// A walk lists every upload of the table. With thousands of them it takes longer than the shortest pause, and
+    /// walks without a rest would take the processor, and the API's patience, from the uploads.
+    static let pausePerWalk = 3
     /// How many imports of a table are looked for in one walk through its uploads.
     static let batch = 2_000
     /// In how many walks in a row an upload may be missing: a listing may lag behind.
@@ -31,13 +34,15 @@ actor ImportFollower {
     /// Runs until it is cancelled. Pauses grow while nothing moves.
     func run(reporting apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void) async {
         var pause = Self.shortestPause
+        var lastWalk: Duration = .zero
         while !Task.isCancelled {
             guard !tables.isEmpty else {
                 await bell.wait(atMost: .seconds(3600), on: ports.clock)
                 pause = Self.shortestPause
                 continue
             }
-            try? await ports.clock.sleep(for: pause)
+            try? await ports.clock.sleep(for: max(pause, lastWalk * Self.pausePerWalk))
+            let begun = ports.clock.now().monotonic
             var hasMoved = false
             for table in tables {
                 do throws(Failure) {
@@ -49,6 +54,7 @@ actor ImportFollower {
                     observer(.tableProblem(table, error))
                 }
             }
+            lastWalk = ports.clock.now().monotonic.since(begun) ?? .zero
             pause = hasMoved ? Self.shortestPause : min(pause * 1.5, Self.longestPause)
         }
     }

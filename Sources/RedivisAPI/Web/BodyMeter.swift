@@ -18,9 +18,13 @@ final class BodyMeter: Sendable {
         var sourceFailure: Failure?
     }
 
-    /// Slices are handed on in pieces of at most this many bytes. The client asks for the next piece once the last one
-    /// is out, so this and the time-out set the slowest rate that counts as moving (128 KiB in 60 s: 2.2 kB/s).
+    /// Slices are handed on in pieces of this many bytes, at first and wherever the connection is slow. The client asks
+    /// for the next piece once the last one is out, so this and the time-out set the slowest rate that counts as
+    /// moving (128 KiB in 60 s: 2.2 kB/s).
     static let pieceSize = 128 << 10
+    /// What they grow to while each is out within `quickly`: a piece costs four changes of threads, whatever its size.
+    static let largestPiece = 1 << 20
+    static let quickly: Duration = .milliseconds(20)
 
     private let length: Int64
     // The client's task, the watchdog and the sender look at it at once.
@@ -108,6 +112,8 @@ struct MeteredBody: AsyncSequence, Sendable {
         let meter: BodyMeter
         let loop: any EventLoop
         var rest = ByteBuffer()
+        var pieceSize = BodyMeter.pieceSize
+        var handedOver = ContinuousClock.now
 
         mutating func next() async throws -> ByteBuffer? {
             // The client tells us to pause from the event loop, which a fast source outruns by a megabyte and more;
@@ -115,11 +121,14 @@ struct MeteredBody: AsyncSequence, Sendable {
             // first.
             try await loop.submit {}.get()
             meter.noteProgress()
+            let isQuick = handedOver.duration(to: .now) < BodyMeter.quickly
+            pieceSize = isQuick ? Swift.min(pieceSize * 2, BodyMeter.largestPiece) : BodyMeter.pieceSize
             while rest.readableBytes == 0 {
                 guard let slice = try await readSlice() else { return nil }
                 rest = ByteBuffer(bytes: slice)
             }
-            let piece = rest.readSlice(length: Swift.min(rest.readableBytes, BodyMeter.pieceSize))
+            let piece = rest.readSlice(length: Swift.min(rest.readableBytes, pieceSize))
+            handedOver = .now
             meter.hand(over: piece?.readableBytes ?? 0)
             return piece
         }

@@ -17,6 +17,8 @@ enum QueueDatabase {
                 try database.execute(sql: "PRAGMA synchronous = FULL")
                 try database.execute(sql: "PRAGMA journal_size_limit = 67108864")
                 try database.execute(sql: "PRAGMA cache_size = -16000")
+                // In pages. The usual 1,000 are used up by some thirty files, and each checkpoint syncs twice.
+                try database.execute(sql: "PRAGMA wal_autocheckpoint = 4000")
             }
             try migrate(pool, path)
             return pool

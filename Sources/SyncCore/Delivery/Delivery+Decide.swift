@@ -176,7 +176,7 @@ extension Stage {
     }
 
     /// Whether the source is still needed: until the server has every byte and they are settled.
-    var readsSource: Bool {
+    public var readsSource: Bool {
         switch self {
         case .pending, .opening, .transferring, .probing, .concluding: true
         case .lookingUp, .posting, .importing, .withdrawing: false

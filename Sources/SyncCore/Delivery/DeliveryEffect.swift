@@ -1,4 +1,5 @@
-/// What is to be done: orders, in the imperative. Each is carried out only after the decision that gave it was saved.
+/// What is to be done: orders, in the imperative. Each is carried out only after the decision that gave it was saved,
+/// but for those that are `repeatable`.
 public enum DeliveryEffect: Hashable, Sendable {
     /// Read the whole file, then ask the queue how its content stands. → `examined`
     case examine(Admission)
@@ -20,6 +21,19 @@ public enum DeliveryEffect: Hashable, Sendable {
     case withdraw(Registration)
     /// The path settles anew; this row's part ends.
     case resettle
+}
+
+extension DeliveryEffect {
+    /// Whether it may be carried out before the decision that ordered it is saved, since it changes nothing that a
+    /// restart would have to know of: it only reads or asks, or leaves an unused session behind, which dies by itself.
+    /// A restart from the last saved state comes to the same order again. The save that follows it is spared one
+    /// before it: for a small file these are half of all.
+    public var isRepeatable: Bool {
+        switch self {
+        case .openSession, .queryStatus, .conclude, .lookUp(_, .beforePost): true
+        case .examine, .sendChunk, .lookUp(_, .inDoubt), .post, .followImport, .withdraw, .resettle: false
+        }
+    }
 }
 
 /// Which endpoint opens the next session.
@@ -45,6 +59,20 @@ public struct Decision: Hashable, Sendable {
         self.note = note
         self.effect = effect
         self.endpointFact = endpointFact
+    }
+
+    /// Whether it may be saved together with the next one. Not what leads away from a registration that was begun: as
+    /// long as that is what is saved, a restart would be in doubt.
+    public func canWait(over saved: Delivery) -> Bool {
+        guard endpointFact == nil, saved.state.stage?.mayBeRegistered != true else { return false }
+        return effect?.isRepeatable ?? false
+    }
+
+    /// The same, with what was decided since the last save in its journal line.
+    public func following(_ unsaved: [Decision]) -> Decision {
+        var whole = self
+        whole.note = (unsaved.map(\.note) + [note]).joined(separator: "; ")
+        return whole
     }
 }
 

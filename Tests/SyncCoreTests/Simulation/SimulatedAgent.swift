@@ -210,12 +210,20 @@ final class SimulatedAgent {
 
     func take(_ id: DeliveryID, first: DeliveryEvent = .resumed) throws {
         hashedOffset = nil
-        guard var current = rows[id] else { return }
+        guard var saved = rows[id] else { return }
+        var current = saved
+        var unsaved: [Decision] = []
         var event: DeliveryEvent? = first
         while let fact = event {
             let decision = current.decide(on: fact, in: context())
-            guard let saved = try save(decision, over: current), let effect = decision.effect else { return }
-            current = saved
+            if decision.canWait(over: saved) {
+                unsaved.append(decision)
+                current = decision.delivery
+            } else {
+                guard let kept = try save(decision.following(unsaved), over: saved) else { return }
+                (saved, current, unsaved) = (kept, kept, [])
+            }
+            guard let effect = decision.effect else { return }
             effects += 1
             server.advance(by: chance.number(1...1500))
             event = perform(effect, of: current)
