@@ -17,7 +17,7 @@ struct WatchPartsTests {
         var model: [[UInt8]: Int32] = [[]: 1]
         _ = table.insertRoot(of: 1, watch: 1)
         var nextWatch: Int32 = 2
-        for _ in 0..<5000 {
+        for _ in 0..<1500 {
             let parents = model.keys.sorted { $0.lexicographicallyPrecedes($1) }
             let parent = try #require(parents.randomElement(using: &random))
             let name = Array("n\(Int.random(in: 0...5, using: &random))".utf8)

@@ -114,9 +114,9 @@ struct FixedClock: SyncClock {
     func sleep(for duration: Duration) async throws { throw CancellationError() }
 }
 
-/// The other side is a kernel and its threads, so there is something to wait for; never longer than ten seconds.
+/// The other side is a kernel and its threads, so there is something to wait for; never longer than about thirty seconds.
 func eventually(_ what: String, _ condition: () -> Bool) async throws {
-    for _ in 0..<5000 {
+    for _ in 0..<15_000 {
         if condition() { return }
         try await Task.sleep(for: .milliseconds(2))
     }

@@ -1,7 +1,7 @@
 import SyncCore
 
 /// A directory to be opened, watched and listed.
-struct Visit: Sendable {
+struct Visit: Hashable, Sendable {
     let folder: WatchTable.Folder
     /// Below the folder; empty for the folder itself.
     let path: [UInt8]
@@ -47,6 +47,8 @@ struct Agenda {
     static let urgentInARow = 32
 
     private var urgent: [Visit] = []
+    /// What is in `urgent`: a visit that is still to come does for everything that asks for it until then.
+    private var waiting: Set<Visit> = []
     private var head = 0
     private var inARow = 0
     var verifiesFolders = false
@@ -56,11 +58,14 @@ struct Agenda {
 
     var urgentCount: Int { urgent.count - head }
 
-    mutating func add(_ visit: Visit) { urgent.append(visit) }
+    mutating func add(_ visit: Visit) {
+        if waiting.insert(visit).inserted { urgent.append(visit) }
+    }
 
     mutating func removeAll(of folder: WatchTable.Folder) {
         urgent = urgent[head...].filter { $0.folder != folder }
         head = 0
+        waiting = Set(urgent)
     }
 
     /// Whether a walk has waited long enough.
@@ -75,6 +80,7 @@ struct Agenda {
     mutating func takeUrgent() -> Visit? {
         guard head < urgent.count else { return nil }
         let visit = urgent[head]
+        waiting.remove(visit)
         head += 1
         if head == urgent.count || head >= 256, head * 2 >= urgent.count {
             urgent.removeFirst(head)

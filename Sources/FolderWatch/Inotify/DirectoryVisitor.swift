@@ -80,6 +80,9 @@ struct DirectoryVisitor {
                 guard visit.isForced else { return [] }
             case .placed:
                 break
+            case .placedAnew:
+                // Visits below it that were under way have come to nothing.
+                below.isForced = true
             case .contested, .leadsBack, .orphan:
                 return []
             case .refused(let code):
@@ -160,7 +163,7 @@ struct DirectoryVisitor {
         found.tellRest()
         if let failure = found.failure { noteFailure(failure) }
         guard folder.isRecursive else { return [] }
-        if visit.isForced, found.failure == nil { children += vanished(children) }
+        if below.isForced, found.failure == nil { children += vanished(children) }
         return children.map { below.below($0) }
     }
 

@@ -127,16 +127,24 @@ final class WatchCenter: Sendable {
                 guard read(instance, buffer) else { break }
             }
             if polled[2].revents != 0 { state.withLockWaking { $0.agenda.verifiesFolders = true } }
-            isWaitingForHalf = state.withLock { state in
-                state.expireMoves(isQuiet: ready == 0)
-                return !state.moves.isEmpty
-            }
+            isWaitingForHalf = expireMoves(isQuiet: ready == 0)
         }
         buffer.deallocate()
         if mounts >= 0 { close(mounts) }
         state.withLock { $0.instance = -1 }
         close(instance)
         threadEnded()
+    }
+
+    /// Whether more halves are waited for.
+    private func expireMoves(isQuiet: Bool) -> Bool {
+        let (isWaiting, wakes) = state.withLock { state in
+            state.expireMoves(isQuiet: isQuiet)
+            let wakes = state.agenda.isAsleep && !state.discards.isEmpty
+            return (!state.moves.isEmpty, wakes)
+        }
+        if wakes { wakesLister.raise() }
+        return isWaiting
     }
 
     /// Whether reading can go on.

@@ -95,7 +95,7 @@ extension WatchState {
         }
         if let child { table.giveUpName(of: child) }
         moves[key] = HalfMove(
-            from: path, directory: child.map { ($0, table.watch(of: $0)) }, read: reads)
+            from: path, directory: child.map { table.reference(to: $0) }, read: reads)
     }
 
     private mutating func arrive(
@@ -106,7 +106,7 @@ extension WatchState {
         if let replaced = table.child(of: node, event.name) { drop(replaced) }
         if let other {
             tell(.directoryMoved(from: other.from, to: path), in: folder)
-            if let (moved, watch) = other.directory, table.isAlive(moved, watch: watch) {
+            if let moved = other.directory.flatMap({ table.node($0) }) {
                 if table.lies(node, within: moved) { drop(moved) } else { table.move(moved, to: node, as: event.name) }
             }
         }
@@ -122,7 +122,7 @@ extension WatchState {
         guard !moves.isEmpty else { return }
         for (key, move) in moves where isQuiet || reads &- move.read > 8 {
             moves[key] = nil
-            if let (moved, watch) = move.directory, table.isAlive(moved, watch: watch) { drop(moved) }
+            if let moved = move.directory.flatMap({ table.node($0) }) { drop(moved) }
             tell(.directoryGone(move.from), in: key.folder)
         }
     }
@@ -140,7 +140,7 @@ extension WatchState {
     private mutating func noteOverflow() {
         statistics.overflows += 1
         for (key, move) in moves {
-            if let (moved, watch) = move.directory, table.isAlive(moved, watch: watch) { drop(moved) }
+            if let moved = move.directory.flatMap({ table.node($0) }) { drop(moved) }
             tell(.directoryGone(move.from), in: key.folder)
         }
         moves = [:]

@@ -8,6 +8,8 @@ extension WatchState {
         /// Was watched at this path before.
         case known
         case placed
+        /// It was in the table elsewhere, with what is below it.
+        case placedAnew
         /// The same directory is in the table at another path of this folder.
         case contested(by: [UInt8])
         /// It is a directory above itself: a bind mount.
@@ -79,7 +81,7 @@ extension WatchState {
                 }
                 table.move(other, to: parent, as: name)
                 discards.remove(watch)
-                return .placed
+                return .placedAnew
             }
         }
         _ = table.insert(name, under: parent, watch: watch)

@@ -60,8 +60,7 @@ struct WatchState {
     /// A directory that left its place, while it is not known where to.
     struct HalfMove {
         let from: RelativePath
-        /// With its watch, which tells whether the node is still that directory.
-        let directory: (node: WatchTable.Node, watch: WatchTable.Watch)?
+        let directory: WatchTable.Reference?
         let read: Int
     }
 

@@ -12,6 +12,8 @@ struct WatchTable {
     static let none: Node = -1
 
     private struct Directory {
+        /// Tells one directory from another for which the node was used before.
+        var serial: UInt32 = 0
         var folder: Folder
         var watch: Watch
         var parent: Node
@@ -37,6 +39,7 @@ struct WatchTable {
     private var owners: [Watch: Owners] = [:]
     private var roots: [Folder: Node] = [:]
     private var counts: [Folder: Int] = [:]
+    private var nextSerial: UInt32 = 1
 
     /// Watch descriptors in use.
     var watchCount: Int { owners.count }
@@ -108,7 +111,10 @@ struct WatchTable {
         return node
     }
 
-    private mutating func make(_ directory: Directory) -> Node {
+    private mutating func make(_ made: Directory) -> Node {
+        var directory = made
+        directory.serial = nextSerial
+        nextSerial &+= 1
         let node: Node
         if let reused = free.popLast() {
             node = reused
@@ -171,9 +177,25 @@ struct WatchTable {
         return unused
     }
 
-    /// Whether a node remembered with its watch is still that node.
+    /// Whether a node has not been removed since it was looked up by its watch.
     func isAlive(_ node: Node, watch: Watch) -> Bool {
         directories.indices.contains(Int(node)) && directories[Int(node)].watch == watch
+    }
+
+    /// A node to be remembered while the table changes. Its watch alone would not do: a directory that is dropped
+    /// and found again may get the same watch and the same node, at another place.
+    struct Reference {
+        let node: Node
+        fileprivate let serial: UInt32
+    }
+
+    func reference(to node: Node) -> Reference {
+        Reference(node: node, serial: directories[Int(node)].serial)
+    }
+
+    func node(_ reference: Reference) -> Node? {
+        guard directories.indices.contains(Int(reference.node)) else { return nil }
+        return directories[Int(reference.node)].serial == reference.serial ? reference.node : nil
     }
 
     // MARK: Links
