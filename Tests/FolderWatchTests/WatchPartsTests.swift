@@ -24,21 +24,10 @@ struct WatchPartsTests {
             let path = parent.isEmpty ? name : parent + [UInt8(ascii: "/")] + name
             let node = try #require(table.node(at: parent, in: 1))
             switch Int.random(in: 0..<10, using: &random) {
-            case 0..<6 where model[path] == nil && parent.count < 30:
+            case 0..<8 where model[path] == nil && parent.count < 30:
                 _ = table.insert(name, under: node, watch: nextWatch)
                 model[path] = nextWatch
                 nextWatch += 1
-            case 6, 7:
-                guard let moved = parents.filter({ !$0.isEmpty }).randomElement(using: &random), model[path] == nil,
-                    !(path + [UInt8(ascii: "/")]).starts(with: moved + [UInt8(ascii: "/")]),
-                    let movedNode = table.node(at: moved, in: 1)
-                else { continue }
-                if Bool.random(using: &random) { table.giveUpName(of: movedNode) }
-                table.move(movedNode, to: node, as: name)
-                for (old, watch) in model where old == moved || old.starts(with: moved + [UInt8(ascii: "/")]) {
-                    model[old] = nil
-                    model[path + old.dropFirst(moved.count)] = watch
-                }
             case 8 where !parent.isEmpty && random.next() % 4 == 0:
                 let below = model.filter { $0.key == parent || $0.key.starts(with: parent + [UInt8(ascii: "/")]) }
                 #expect(Set(table.remove(node)) == Set(below.values))

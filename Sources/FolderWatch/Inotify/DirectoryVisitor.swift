@@ -1,6 +1,5 @@
 import Glibc
 import SyncCore
-import Synchronization
 import SystemPackage
 
 /// Opens, watches and lists one directory. Blocks, and so runs on the thread for listing.
@@ -9,10 +8,6 @@ import SystemPackage
 /// the kernel, and some of it comes twice. A directory that is told of is listed a second time, for the file systems
 /// on which a listing can lose a name while names come and go.
 struct DirectoryVisitor {
-    /// How many names of a listing are remembered for the second one. Beyond, names are told twice.
-    static let mostRemembered = 65_536
-    static let tellAtOnce = 256
-
     let state: WatchAccess
     let system: InotifySystem
     let visit: Visit
@@ -55,9 +50,9 @@ struct DirectoryVisitor {
 
     private func noteFailure(_ code: Int32) {
         state.withLock { state in
-            guard !FolderTrouble.isGone(code) else {
-                return state.dropDirectory(at: visit.path, in: visit.folder)
-            }
+            // A visit confirms what the table says, or it does not stay there.
+            state.dropDirectory(at: visit.path, in: visit.folder)
+            guard !FolderTrouble.isGone(code) else { return }
             state.setAside(visit, FolderTrouble.reason(code))
             switch code {
             // A scan does not see into it either: there is nothing to poll.
@@ -80,9 +75,6 @@ struct DirectoryVisitor {
                 guard visit.isForced else { return [] }
             case .placed:
                 break
-            case .placedAnew:
-                // Visits below it that were under way have come to nothing.
-                below.isForced = true
             case .contested, .leadsBack, .orphan:
                 return []
             case .refused(let code):
@@ -109,35 +101,22 @@ struct DirectoryVisitor {
     private func settle(
         _ identity: DirectoryIdentity, _ descriptor: Int32, _ folder: Folder
     ) -> WatchState.Placement {
-        var ruling = WatchState.Ruling.none
-        // The table may change between asking and ruling; a visit that never comes to an end gives up, and the
-        // event that changed the table brings another.
-        for _ in 0..<8 {
-            let placement = state.withLock { state in
-                state.place(visit, directory: descriptor, ruling: ruling, system)
-            }
-            guard case .contested(let other) = placement else {
-                if case .moved(let from) = ruling { lookAgain(at: from) }
-                return placement
-            }
-            ruling = isAt(other, identity, folder) ? .shared : .moved(from: other)
-        }
-        return .orphan
+        let placement = state.withLock { $0.place(visit, directory: descriptor, left: nil, system) }
+        guard case .contested(let others) = placement else { return placement }
+        let left = Set(others.filter { hasLeft($0, identity, folder) })
+        return state.withLock { $0.place(visit, directory: descriptor, left: left, system) }
     }
 
-    private func isAt(_ path: [UInt8], _ identity: DirectoryIdentity, _ folder: Folder) -> Bool {
-        guard case .open(let descriptor) = OpenedDirectory(path, below: folder.path, that: folder.identity) else {
+    private func hasLeft(_ path: [UInt8], _ identity: DirectoryIdentity, _ folder: Folder) -> Bool {
+        switch OpenedDirectory(path, below: folder.path, that: folder.identity) {
+        case .open(let descriptor):
+            defer { close(descriptor) }
+            return DirectoryIdentity(of: descriptor) != identity
+        case .failed(let code):
+            return FolderTrouble.isGone(code)
+        case .folderMissing, .folderReplaced:
             return false
         }
-        defer { close(descriptor) }
-        return DirectoryIdentity(of: descriptor) == identity
-    }
-
-    /// Something else may be there by now.
-    private func lookAgain(at path: [UInt8]) {
-        var again = Visit(folder: visit.folder, path: path)
-        (again.isForced, again.tells) = (true, true)
-        state.withLock { $0.add(again) }
     }
 
     private func refused(_ code: Int32) {
@@ -175,80 +154,5 @@ struct DirectoryVisitor {
         guard !known.isEmpty else { return [] }
         let listed = Set(names)
         return known.filter { !listed.contains($0) }
-    }
-}
-
-/// What one directory holds, told in parts.
-private struct FoundNames {
-    let directory: [UInt8]
-    let tells: Bool
-    let queue: FolderEventQueue
-    var isSecond = false
-    private(set) var failure: Int32?
-    private var events: [FolderEvent] = []
-    /// Hashes, since names are long; two names of one hash cost the second listing its sense for one of them.
-    private var remembered: Set<Int> = []
-
-    init(directory: [UInt8], tells: Bool, queue: FolderEventQueue) {
-        self.directory = directory
-        self.tells = tells
-        self.queue = queue
-    }
-
-    /// The names of directories, those of the first listing left out of the second.
-    mutating func read(_ listing: inout DirectoryListing) -> [[UInt8]] {
-        var directories: [[UInt8]] = []
-        while true {
-            switch listing.step() {
-            case .entry(let entry):
-                guard isNew(entry.name) else { continue }
-                switch kind(of: entry, in: listing.descriptor) {
-                case .directory: directories.append(entry.name)
-                case .regular: tell(entry.name)
-                case .unknown, .other: break
-                }
-            case .end:
-                return directories
-            case .failed(let code):
-                failure = code
-                return directories
-            }
-        }
-    }
-
-    private mutating func isNew(_ name: [UInt8]) -> Bool {
-        guard tells else { return true }
-        if isSecond { return !remembered.contains(name.hashValue) }
-        if remembered.count < DirectoryVisitor.mostRemembered { remembered.insert(name.hashValue) }
-        return true
-    }
-
-    /// Some file systems do not tell: ask.
-    private func kind(of entry: DirectoryListing.Entry, in directory: Int32) -> DirectoryListing.Kind {
-        guard entry.kind == .unknown else { return entry.kind }
-        var status = stat()
-        let result = (entry.name + [0]).withUnsafeBytes { bytes -> Int32 in
-            guard let start = bytes.baseAddress else { return -1 }
-            return fstatat(directory, start.assumingMemoryBound(to: CChar.self), &status, AT_SYMLINK_NOFOLLOW)
-        }
-        guard result == 0 else { return .other }
-        switch status.st_mode & S_IFMT {
-        case S_IFREG: return .regular
-        case S_IFDIR: return .directory
-        default: return .other
-        }
-    }
-
-    private mutating func tell(_ name: [UInt8]) {
-        guard tells else { return }
-        let bytes = directory.isEmpty ? name : directory + [UInt8(ascii: "/")] + name
-        guard let path = RelativePath(bytes: bytes) else { return }
-        events.append(.appeared(path))
-        if events.count >= DirectoryVisitor.tellAtOnce { tellRest() }
-    }
-
-    mutating func tellRest() {
-        queue.post(events)
-        events.removeAll(keepingCapacity: true)
     }
 }

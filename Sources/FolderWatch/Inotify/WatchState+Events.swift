@@ -3,9 +3,11 @@ import SyncCore
 
 /// What the kernel's events mean. No system call is made here.
 ///
-/// The kernel tells the past: by the time an event is read, the names in it may belong to something else. So nothing
-/// here is trusted for long. Whatever puts the table in doubt (a move, a new directory) is followed by a visit, and a
-/// visit finds out what is there.
+/// The kernel tells the past, and a visit sees the present: by the time an event is read, the names in it may belong
+/// to something else, which a visit has long put into the table. So no event of a directory's name changes the table;
+/// each brings a visit of that name, and only visits say what is where. Whatever a visit saw that changes afterwards
+/// brings another, since the directory above is watched before it is listed; and a directory above that is not
+/// watched yet is listed when it is. The last visit of every name sees what stays.
 extension WatchState {
     mutating func handle(_ event: KernelEvent) {
         guard !event.has(IN_Q_OVERFLOW) else { return noteOverflow() }
@@ -69,50 +71,27 @@ extension WatchState {
     private mutating func handleDirectory(
         _ event: KernelEvent, _ path: RelativePath, in node: WatchTable.Node, of folder: WatchTable.Folder
     ) {
-        if event.has(IN_CREATE) {
-            var visit = Visit(folder: folder, path: path.bytes)
-            visit.tells = true
-            add(visit)
-        } else if event.has(IN_MOVED_TO) {
-            arrive(event, path, in: node, of: folder)
-        } else if event.has(IN_MOVED_FROM) {
-            leave(event, path, in: node, of: folder)
-        } else if event.has(IN_DELETE) {
-            if let child = table.child(of: node, event.name) { drop(child) }
-            tell(.directoryGone(path), in: folder)
-        }
-    }
-
-    private mutating func leave(
-        _ event: KernelEvent, _ path: RelativePath, in node: WatchTable.Node, of folder: WatchTable.Folder
-    ) {
-        let child = table.child(of: node, event.name)
-        let key = MoveKey(folder: folder, cookie: event.cookie)
-        // The same move seen by two names of one directory (a folder mounted within itself): only one can be paired.
-        guard moves[key] == nil else {
-            if let child { drop(child) }
-            return tell(.directoryGone(path), in: folder)
-        }
-        if let child { table.giveUpName(of: child) }
-        moves[key] = HalfMove(
-            from: path, directory: child.map { table.reference(to: $0) }, read: reads)
-    }
-
-    private mutating func arrive(
-        _ event: KernelEvent, _ path: RelativePath, in node: WatchTable.Node, of folder: WatchTable.Folder
-    ) {
-        let other = moves.removeValue(forKey: MoveKey(folder: folder, cookie: event.cookie))
-        // A rename replaces an empty directory without a word about it.
-        if let replaced = table.child(of: node, event.name) { drop(replaced) }
-        if let other {
-            tell(.directoryMoved(from: other.from, to: path), in: folder)
-            if let moved = other.directory.flatMap({ table.node($0) }) {
-                if table.lies(node, within: moved) { drop(moved) } else { table.move(moved, to: node, as: event.name) }
-            }
-        }
         var visit = Visit(folder: folder, path: path.bytes)
-        (visit.isForced, visit.tells) = (true, true)
+        visit.tells = true
+        // What is created is empty. What moves may have been visited under another path, or have hidden from a visit.
+        visit.isForced = !event.has(IN_CREATE)
+        if event.has(IN_DELETE) {
+            tell(.directoryGone(path), in: folder)
+            // Nearly always removed already: its watch has ended by itself (IN_IGNORED).
+            if table.child(of: node, event.name) == nil { return }
+        } else if event.has(IN_MOVED_FROM) {
+            noteLeaving(path, MoveKey(folder: folder, cookie: event.cookie))
+        } else if event.has(IN_MOVED_TO) {
+            let other = moves.removeValue(forKey: MoveKey(folder: folder, cookie: event.cookie))
+            if let other { tell(.directoryMoved(from: other.from, to: path), in: folder) }
+        }
         add(visit)
+    }
+
+    private mutating func noteLeaving(_ path: RelativePath, _ key: MoveKey) {
+        // The same move seen by two names of one directory (a folder mounted within itself): only one can be paired.
+        guard moves[key] == nil else { return tell(.directoryGone(path), in: key.folder) }
+        moves[key] = HalfMove(from: path, read: reads)
     }
 
     /// Directories of which no second half has come are not in their folder any more. The kernel queues both halves
@@ -122,7 +101,6 @@ extension WatchState {
         guard !moves.isEmpty else { return }
         for (key, move) in moves where isQuiet || reads &- move.read > 8 {
             moves[key] = nil
-            if let moved = move.directory.flatMap({ table.node($0) }) { drop(moved) }
             tell(.directoryGone(move.from), in: key.folder)
         }
     }
@@ -139,10 +117,7 @@ extension WatchState {
     /// Whatever was dropped may have been a directory, so all are gone through before the scan is asked for.
     private mutating func noteOverflow() {
         statistics.overflows += 1
-        for (key, move) in moves {
-            if let moved = move.directory.flatMap({ table.node($0) }) { drop(moved) }
-            tell(.directoryGone(move.from), in: key.folder)
-        }
+        for (key, move) in moves { tell(.directoryGone(move.from), in: key.folder) }
         moves = [:]
         for folder in folders.keys { requestWalk(of: folder, .overflow) }
     }

@@ -4,6 +4,9 @@
 /// A watch belongs to an inode, not to a path, so one descriptor may stand for several directories: of two folders
 /// that lie in one another, or of one folder that is mounted within itself. A directory costs about 200 bytes here
 /// (and about a kilobyte in the kernel).
+///
+/// A node never changes its path: a directory that moved is removed, with everything below it, and inserted anew by
+/// whoever finds it. So a node says no more than that its directory was found at this path while its watch was set.
 struct WatchTable {
     typealias Node = Int32
     typealias Watch = Int32
@@ -12,8 +15,6 @@ struct WatchTable {
     static let none: Node = -1
 
     private struct Directory {
-        /// Tells one directory from another for which the node was used before.
-        var serial: UInt32 = 0
         var folder: Folder
         var watch: Watch
         var parent: Node
@@ -39,7 +40,6 @@ struct WatchTable {
     private var owners: [Watch: Owners] = [:]
     private var roots: [Folder: Node] = [:]
     private var counts: [Folder: Int] = [:]
-    private var nextSerial: UInt32 = 1
 
     /// Watch descriptors in use.
     var watchCount: Int { owners.count }
@@ -111,10 +111,7 @@ struct WatchTable {
         return node
     }
 
-    private mutating func make(_ made: Directory) -> Node {
-        var directory = made
-        directory.serial = nextSerial
-        nextSerial &+= 1
+    private mutating func make(_ directory: Directory) -> Node {
         let node: Node
         if let reused = free.popLast() {
             node = reused
@@ -126,21 +123,6 @@ struct WatchTable {
         addOwner(node, of: directory.watch)
         counts[directory.folder, default: 0] += 1
         return node
-    }
-
-    /// The name is free for another directory from now on; the node keeps its path until it is moved or removed.
-    mutating func giveUpName(of node: Node) {
-        let directory = directories[Int(node)]
-        let key = ChildKey(parent: directory.parent, name: directory.name)
-        if children[key] == node { children[key] = nil }
-    }
-
-    /// Within one folder. There must be no child of that name, and the new parent must not lie below the node.
-    mutating func move(_ node: Node, to parent: Node, as name: [UInt8]) {
-        detach(node)
-        directories[Int(node)].parent = parent
-        directories[Int(node)].name = name
-        attach(node)
     }
 
     /// Whether `node` is `ancestor` or lies below it.
@@ -155,7 +137,8 @@ struct WatchTable {
 
     /// With everything below. Returns the watches that stand for nothing any more.
     mutating func remove(_ node: Node) -> [Watch] {
-        if isRoot(node) { roots[directories[Int(node)].folder] = nil } else { detach(node) }
+        let folder = directories[Int(node)].folder
+        if isRoot(node) { roots[folder] = nil } else { detach(node) }
         var unused: [Watch] = []
         var rest = [node]
         while let current = rest.popLast() {
@@ -163,39 +146,22 @@ struct WatchTable {
             var child = directory.firstChild
             while child != Self.none {
                 rest.append(child)
-                let key = ChildKey(parent: current, name: directories[Int(child)].name)
-                if children[key] == child { children[key] = nil }
+                children[ChildKey(parent: current, name: directories[Int(child)].name)] = nil
                 child = directories[Int(child)].next
             }
             if removeOwner(current, of: directory.watch) { unused.append(directory.watch) }
-            counts[directory.folder, default: 1] -= 1
+            counts[folder, default: 1] -= 1
             // A watch of -1 belongs to nobody: a node that is looked up by mistake is found to be dead.
             directories[Int(current)] = Directory(folder: -1, watch: -1, parent: Self.none, name: [])
             free.append(current)
         }
-        if counts[directories[Int(node)].folder] == 0 { counts[directories[Int(node)].folder] = nil }
+        if counts[folder] == 0 { counts[folder] = nil }
         return unused
     }
 
-    /// Whether a node has not been removed since it was looked up by its watch.
+    /// Whether a node that was looked up by its watch is still there. One at another path may have taken its place.
     func isAlive(_ node: Node, watch: Watch) -> Bool {
         directories.indices.contains(Int(node)) && directories[Int(node)].watch == watch
-    }
-
-    /// A node to be remembered while the table changes. Its watch alone would not do: a directory that is dropped
-    /// and found again may get the same watch and the same node, at another place.
-    struct Reference {
-        let node: Node
-        fileprivate let serial: UInt32
-    }
-
-    func reference(to node: Node) -> Reference {
-        Reference(node: node, serial: directories[Int(node)].serial)
-    }
-
-    func node(_ reference: Reference) -> Node? {
-        guard directories.indices.contains(Int(reference.node)) else { return nil }
-        return directories[Int(reference.node)].serial == reference.serial ? reference.node : nil
     }
 
     // MARK: Links
@@ -211,8 +177,8 @@ struct WatchTable {
     }
 
     private mutating func detach(_ node: Node) {
-        giveUpName(of: node)
         let directory = directories[Int(node)]
+        children[ChildKey(parent: directory.parent, name: directory.name)] = nil
         if directory.previous != Self.none {
             directories[Int(directory.previous)].next = directory.next
         } else {
