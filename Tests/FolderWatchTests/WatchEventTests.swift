@@ -131,6 +131,20 @@ struct WatchEventTests {
         #expect(watched.watch.status.watched == 6)
     }
 
+    /// Only one half of such a rename is told, and it must not undo what a visit of the new directory finds.
+    @Test func aDirectoryMovedIntoOneThatIsNotWatchedYetIsWatchedThere() async throws {
+        let watched = try await Watched.filled { for number in 0..<100 { try $0.makeFolders("a\(number)/deep") } }
+        for number in 0..<100 {
+            try watched.folder.makeFolder("new\(number)")
+            try watched.folder.move("a\(number)", "new\(number)/b")
+        }
+        try await watched.told()
+        for number in 0..<100 { try watched.folder.write("new\(number)/b/deep/x.csv") }
+        let hints = Set(try await watched.told().compactMap(\.hint))
+        for number in 0..<100 { #expect(hints.contains(try path("new\(number)/b/deep/x.csv"))) }
+        #expect(watched.watch.status.watched == 301)
+    }
+
     @Test func aDirectoryThatTakesTheNameOfAnotherIsNotMistakenForIt() async throws {
         let watched = try await Watched.filled {
             try $0.write("a/x.csv")

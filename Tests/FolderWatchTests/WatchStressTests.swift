@@ -49,13 +49,13 @@ struct WatchStressTests {
         private func rename(_ from: String, _ to: String) { _ = Glibc.rename(from, to) }
     }
 
-    /// REDIVIS_SYNC_WATCH_ROUNDS sets how many rounds (ordinarily 4); REDIVIS_SYNC_WATCH_SEED repeats one, as far as
+    /// REDIVIS_SYNC_WATCH_ROUNDS sets how many rounds (ordinarily 2); REDIVIS_SYNC_WATCH_SEED repeats one, as far as
     /// threads do.
     @Test func everyDirectoryThatIsLeftIsWatchedAndEveryFileTold() async throws {
         var seeds =
             environmentNumber("REDIVIS_SYNC_WATCH_SEED").map { SeededRandom(seed: UInt64($0)) } ?? SeededRandom()
         print("seed \(seeds.seed)")
-        for round in 0..<(environmentNumber("REDIVIS_SYNC_WATCH_ROUNDS") ?? 4) {
+        for round in 0..<(environmentNumber("REDIVIS_SYNC_WATCH_ROUNDS") ?? 2) {
             let which = "round \(round) of seed \(seeds.seed)"
             let watched = try await Watched.over()
             var heard = try await heardWhileWriting(in: watched, &seeds)

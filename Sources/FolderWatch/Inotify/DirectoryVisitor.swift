@@ -74,7 +74,8 @@ struct DirectoryVisitor {
             case .known:
                 guard visit.isForced else { return [] }
             case .placed:
-                break
+                // Nothing below is known yet, or by nobody older than this.
+                below.isForced = false
             case .contested, .leadsBack, .orphan:
                 return []
             case .refused(let code):
@@ -82,7 +83,7 @@ struct DirectoryVisitor {
                 below.watches = false
             }
         } else {
-            state.withLock { $0.noteUnwatched(visit, $0.folders[visit.folder]?.gap ?? .watchesUsedUp) }
+            state.withLock { $0.noteUnwatched(visit, $0.folders[visit.folder]?.unwatched.reason ?? .watchesUsedUp) }
         }
         return list(listing, folder, below)
     }
@@ -93,7 +94,10 @@ struct DirectoryVisitor {
         case .local:
             return false
         case .elsewhere(let name):
-            state.withLock { $0.noteUnwatched(visit, .other(.fileSystem(name))) }
+            state.withLock { state in
+                state.dropDirectory(at: visit.path, in: visit.folder)
+                state.noteUnwatched(visit, .other(.fileSystem(name)))
+            }
             return true
         }
     }

@@ -119,8 +119,8 @@ extension WatchCenter {
                     mode: .polling(.trouble("the folder is not watched any more")), watched: 0, unwatched: 0)
             }
             return FolderWatchStatus(
-                mode: state.mode(of: id, system), watched: state.table.count(of: id), unwatched: folder.unwatched,
-                someUnwatched: folder.someUnwatched.compactMap { RelativePath(bytes: $0) },
+                mode: state.mode(of: id, system), watched: state.table.count(of: id), unwatched: folder.unwatched.count,
+                someUnwatched: folder.unwatched.some.compactMap { RelativePath(bytes: $0) },
                 unreadable: folder.setAside.compactMap { path, reason in
                     RelativePath(bytes: path).map { ScanReport.Problem(path: $0, reason: reason) }
                 })

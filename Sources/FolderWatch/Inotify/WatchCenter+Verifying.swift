@@ -40,10 +40,9 @@ extension WatchCenter {
             for folder in Array(state.folders.keys) { state.requestWalk(of: folder, .watchesRestored) }
         }
         for (id, folder) in known() where folder.walk == nil && folder.fileSystemGap == nil {
-            if folder.unwatched > 0, let first = folder.someUnwatched.first {
-                if hasRoom(for: first, of: folder) {
-                    state.withLock { $0.requestWalk(of: id, .watchesRestored) }
-                }
+            let (count, some) = (folder.unwatched.count, folder.unwatched.some)
+            if some.isEmpty && count > 0 || some.contains(where: { hasRoom(for: $0, of: folder) }) {
+                state.withLock { $0.requestWalk(of: id, .watchesRestored) }
             } else {
                 retrySetAside(id, Array(folder.setAside.keys))
             }
@@ -63,10 +62,18 @@ extension WatchCenter {
 
     /// Whether one of the directories that are not watched could be by now; where it is gone, the walk finds others.
     private func hasRoom(for path: [UInt8], of folder: WatchedFolder) -> Bool {
-        guard case .open(let descriptor) = OpenedDirectory(path, below: folder.path, that: folder.identity) else {
+        switch OpenedDirectory(path, below: folder.path, that: folder.identity) {
+        case .open(let descriptor):
+            defer { close(descriptor) }
+            return hasRoom(for: descriptor)
+        case .failed(let code):
+            return FolderTrouble.isGone(code)
+        case .folderMissing, .folderReplaced:
             return true
         }
-        defer { close(descriptor) }
+    }
+
+    private func hasRoom(for descriptor: Int32) -> Bool {
         if case .elsewhere = FileSystemKind(system.fileSystem(descriptor)) { return false }
         return state.withLock { state in
             guard state.instance >= 0 else { return false }

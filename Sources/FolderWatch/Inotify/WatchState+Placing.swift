@@ -37,7 +37,7 @@ extension WatchState {
         let others = table.owners(of: watch).filter { table.folder(of: $0) == visit.folder }
         guard let left else {
             guard others.isEmpty else { return .contested(by: others.map { table.path(of: $0) }) }
-            insert(name, under: parent, watch)
+            insert(visit, name, under: parent, watch)
             return .placed
         }
         for other in others where table.isAlive(other, watch: watch) && left.contains(table.path(of: other)) {
@@ -46,7 +46,7 @@ extension WatchState {
         // The directory above may have gone with them, where the table had it below what is now below it.
         guard let parent = table.node(at: above, in: visit.folder) else { return .orphan }
         if table.owners(of: watch).contains(where: { table.lies(parent, within: $0) }) { return .leadsBack }
-        insert(name, under: parent, watch)
+        insert(visit, name, under: parent, watch)
         return .placed
     }
 
@@ -66,12 +66,16 @@ extension WatchState {
         guard watch >= 0 else { return .refused(-watch) }
         _ = table.insertRoot(of: folder, watch: watch)
         discards.remove(watch)
+        folders[folder]?.unwatched.remove([])
         return .placed
     }
 
-    private mutating func insert(_ name: [UInt8], under parent: WatchTable.Node, _ watch: WatchTable.Watch) {
+    private mutating func insert(
+        _ visit: Visit, _ name: [UInt8], under parent: WatchTable.Node, _ watch: WatchTable.Watch
+    ) {
         _ = table.insert(name, under: parent, watch: watch)
         discards.remove(watch)
+        folders[visit.folder]?.unwatched.remove(visit.path)
     }
 
     /// Where there is no room, what is not needed any more makes some.

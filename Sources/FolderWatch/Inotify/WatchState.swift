@@ -4,7 +4,6 @@ import SystemPackage
 
 /// A mapped folder being watched.
 struct WatchedFolder {
-    static let mostNamed = 100
     static let mostSetAside = 1000
 
     let path: FilePath
@@ -17,13 +16,37 @@ struct WatchedFolder {
     var mounts: Set<[UInt8]>
     /// The file system does not tell of changes: nothing is ever watched.
     let fileSystemGap: WatchGap?
-    var unwatched = 0
-    var gap: UnwatchedReason?
-    var someUnwatched: [[UInt8]] = []
+    var unwatched = UnwatchedDirectories()
     /// Directories that could not be opened, and why.
     var setAside: [[UInt8]: String] = [:]
     var walk: FolderWalk?
     var told: WatchMode = .events
+}
+
+/// Those that should be watched and are not, as far as it was noticed; every walk counts anew.
+struct UnwatchedDirectories {
+    private static let mostNamed = 100
+
+    /// Of their paths, since there may be millions.
+    private var hashes: Set<Int> = []
+    /// The first of them.
+    private(set) var some: [[UInt8]] = []
+    /// Of the first.
+    private(set) var reason: UnwatchedReason?
+
+    var count: Int { hashes.count }
+
+    mutating func insert(_ path: [UInt8], _ reason: UnwatchedReason) {
+        guard hashes.insert(path.hashValue).inserted else { return }
+        if self.reason == nil { self.reason = reason }
+        if some.count < Self.mostNamed { some.append(path) }
+    }
+
+    mutating func remove(_ path: [UInt8]) {
+        guard !hashes.isEmpty, hashes.remove(path.hashValue) != nil else { return }
+        some.removeAll { $0 == path }
+        if hashes.isEmpty { reason = nil }
+    }
 }
 
 /// Why a directory is not watched. Limits are read when they are told.
@@ -74,10 +97,11 @@ struct WatchState {
         guard let watched = folders[folder] else { return .events }
         if let gap = watched.fileSystemGap { return .polling(gap) }
         if let instanceGap { return .polling(gap(instanceGap, missing: 1, system)) }
-        guard watched.unwatched > 0, let reason = watched.gap else { return .events }
-        let told = gap(reason, missing: watched.unwatched, system)
+        guard let reason = watched.unwatched.reason else { return .events }
+        let missing = watched.unwatched.count
+        let told = gap(reason, missing: missing, system)
         let count = table.count(of: folder)
-        return count == 0 ? .polling(told) : .partial(watched: count, unwatched: watched.unwatched, told)
+        return count == 0 ? .polling(told) : .partial(watched: count, unwatched: missing, told)
     }
 
     private func gap(_ reason: UnwatchedReason, missing: Int, _ system: InotifySystem) -> WatchGap {
@@ -125,9 +149,7 @@ struct WatchState {
     }
 
     private mutating func beginWalk(of folder: WatchTable.Folder) {
-        folders[folder]?.unwatched = 0
-        folders[folder]?.gap = nil
-        folders[folder]?.someUnwatched = []
+        folders[folder]?.unwatched = UnwatchedDirectories()
         folders[folder]?.setAside = [:]
     }
 
@@ -148,6 +170,7 @@ struct WatchState {
 
     mutating func dropDirectory(at path: [UInt8], in folder: WatchTable.Folder) {
         if !path.isEmpty, let node = table.node(at: path, in: folder) { drop(node) }
+        folders[folder]?.unwatched.remove(path)
     }
 
     mutating func depart(_ folder: WatchTable.Folder, _ reason: FolderDeparture) {
@@ -165,11 +188,7 @@ struct WatchState {
     }
 
     mutating func noteUnwatched(_ visit: Visit, _ reason: UnwatchedReason) {
-        guard var folder = folders[visit.folder] else { return }
-        folder.unwatched += 1
-        folder.gap = folder.gap ?? reason
-        if folder.someUnwatched.count < WatchedFolder.mostNamed { folder.someUnwatched.append(visit.path) }
-        folders[visit.folder] = folder
+        folders[visit.folder]?.unwatched.insert(visit.path, reason)
     }
 
     mutating func setAside(_ visit: Visit, _ reason: String) {

@@ -16,8 +16,9 @@ public protocol FolderWatcher: Sendable {
         _ folder: FilePath, recursive: Bool, skipsDirectory: @escaping @Sendable (RelativePath) -> Bool
     ) async throws(Failure) -> FolderWatch
 
-    /// Tries again what could not be watched: to be called now and then (30 s) while any mode is not `events`. What
-    /// comes of it is told to the watches: `modeChanged` and `mustRescan`.
+    /// Tries again what could not be watched or opened: to be called now and then (every 30 s). It costs next to
+    /// nothing where there is nothing to try. What comes of it is told to the watches: `modeChanged` and `mustRescan`
+    /// for directories that are watched now, and the files in directories that can be opened now (`appeared`).
     func retryUnwatched()
 
     func statistics() -> WatchStatistics
