@@ -98,6 +98,36 @@ struct WatchLimitTests {
         #expect(limit.sysctl == Self.watches)
     }
 
+    @Test func whatIsNotWatchedIsCountedOnceHoweverOftenItIsMetAndNotWhenItIsGone() async throws {
+        let watched = try await Watched.filled(system: SmallLimit(most: 2).system()) {
+            try $0.makeFolder("a")
+            try $0.makeFolder("b")
+        }
+        var name = try #require(watched.watch.status.someUnwatched.first).description
+        for number in 0..<5 {
+            try watched.folder.move(name, "n\(number)")
+            name = "n\(number)"
+        }
+        try await watched.told()
+        #expect(watched.watch.status.unwatched == 1)
+        #expect(watched.watch.status.someUnwatched == [try .of("n4")])
+        try watched.folder.removeFolder(name)
+        #expect(try await watched.told().contains(.modeChanged(.events)))
+        #expect(watched.watch.status.unwatched == 0)
+    }
+
+    @Test func whatMovedOutMakesRoomAtOnce() async throws {
+        let watched = try await Watched.filled(system: SmallLimit(most: 3).system()) { try $0.makeFolders("a/b") }
+        let outside = try TemporaryFolder()
+        try await watched.told()
+        try check("rename", rename(watched.folder.name("a"), outside.name("a")))
+        try watched.folder.write("c/x.csv")
+        let told = try await watched.told()
+        #expect(told.contains { $0.hint?.description == "c/x.csv" })
+        #expect(told.compactMap(\.mode).isEmpty)
+        #expect(watched.watch.status == FolderWatchStatus(mode: .events, watched: 2, unwatched: 0))
+    }
+
     @Test func aFolderOfWhichNothingCanBeWatchedIsPolled() async throws {
         let small = SmallLimit(most: 0)
         let watched = try await Watched.over(system: small.system([Self.watches: 0]))

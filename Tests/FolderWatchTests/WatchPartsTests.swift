@@ -1,6 +1,7 @@
 import Glibc
 import SyncCore
 import SyncTestSupport
+import SystemPackage
 import Testing
 
 @testable import FolderWatch
@@ -78,6 +79,34 @@ struct WatchPartsTests {
             events == [
                 KernelEvent(watch: 3, mask: 8, name: Array("a.csv".utf8)), KernelEvent(watch: -1, mask: 0x4000),
             ])
+    }
+
+    // MARK: Walks
+
+    /// However often it overflows, one walk and one scan; one more only where it overflowed during the walk.
+    @Test func overflowsAskForOneScanAndForAnotherOnlyDuringIt() async throws {
+        let queue = FolderEventQueue()
+        let watch = FolderWatch(events: queue) {
+            FolderWatchStatus(mode: .events, watched: 0, unwatched: 0)
+        } stop: {
+        }
+        var state = WatchState()
+        state.folders[1] = WatchedFolder(
+            path: "/nonexistent", realPath: [], identity: DirectoryIdentity(stat()), isRecursive: true,
+            skips: { _ in false }, queue: queue, mounts: [], fileSystemGap: nil)
+        let overflow = KernelEvent(watch: -1, mask: UInt32(IN_Q_OVERFLOW))
+        state.handle(overflow)
+        state.handle(overflow)
+        #expect(state.takeFromWalks()?.path == [])
+        state.handle(overflow)
+        state.handle(overflow)
+        state.finishWalkIfDone(of: 1, InotifySystem())
+        #expect(await watch.nextBatch() == [.mustRescan(.overflow)])
+        #expect(state.takeFromWalks()?.isForced == true)
+        state.finishWalkIfDone(of: 1, InotifySystem())
+        #expect(await watch.nextBatch() == [.mustRescan(.overflow)])
+        #expect(state.takeFromWalks() == nil)
+        #expect(state.statistics.overflows == 4)
     }
 
     // MARK: Mounts

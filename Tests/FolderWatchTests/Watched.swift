@@ -73,10 +73,10 @@ final class Watched: Sendable {
         return events
     }
 
-    /// Takes what is told until `isEnough`; fails after ten seconds.
+    /// Takes what is told until `isEnough`; fails after thirty seconds.
     func told(until isEnough: @escaping @Sendable ([FolderEvent]) -> Bool) async throws -> [FolderEvent] {
         let watch = watch
-        return try await within(seconds: 10, "told until") {
+        return try await within(seconds: 30, "told until") {
             var events: [FolderEvent] = []
             while !isEnough(events), let batch = await watch.nextBatch() { events += batch }
             return events

@@ -13,6 +13,8 @@ extension WatchCenter {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.readSize, alignment: 8)
         // Says so when anything is mounted or unmounted (`man 5 proc_pid_mountinfo`); without it, scans find out.
         let mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)
+        // What was unmounted since the folder was opened, and before this.
+        state.withLockWaking { $0.agenda.verifiesFolders = true }
         var isWaitingForHalf = false
         while !state.withLock({ $0.isStopping }) {
             let isHeld = readerIsHeld.load(ordering: .sequentiallyConsistent)

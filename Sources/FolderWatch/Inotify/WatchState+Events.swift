@@ -78,7 +78,7 @@ extension WatchState {
         if event.has(IN_DELETE) {
             tell(.directoryGone(path), in: folder)
             // Nearly always removed already: its watch has ended by itself (IN_IGNORED).
-            if table.child(of: node, event.name) == nil { return }
+            if table.child(of: node, event.name) == nil, folders[folder]?.unwatched.count == 0 { return }
         } else if event.has(IN_MOVED_FROM) {
             noteLeaving(path, MoveKey(folder: folder, cookie: event.cookie))
         } else if event.has(IN_MOVED_TO) {
