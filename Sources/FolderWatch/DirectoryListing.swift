@@ -43,6 +43,12 @@ struct DirectoryListing: ~Copyable {
         return count < 0 ? Int32(-count) : nil
     }
 
+    /// Back to the first entry; the error number where that fails.
+    mutating func rewind() -> Int32? {
+        (filled, next) = (0, 0)
+        return lseek(descriptor, 0, SEEK_SET) < 0 ? errno : nil
+    }
+
     mutating func step() -> Step {
         while true {
             if next >= filled {

@@ -7,14 +7,21 @@ import Glibc
 /// Where no thread can be started it runs here.
 func onOwnThread<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
     await withCheckedContinuation { continuation in
-        let work = Unmanaged.passRetained(ThreadWork { continuation.resume(returning: body()) })
-        var thread = pthread_t()
-        guard pthread_create(&thread, nil, runThreadWork, work.toOpaque()) == 0 else {
-            work.takeRetainedValue().run()
-            return
-        }
-        pthread_detach(thread)
+        let run: @Sendable () -> Void = { continuation.resume(returning: body()) }
+        if !startThread(run) { run() }
     }
+}
+
+/// Runs `body` on a thread of its own. `false` where no thread can be started.
+func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
+    let work = Unmanaged.passRetained(ThreadWork(body))
+    var thread = pthread_t()
+    guard pthread_create(&thread, nil, runThreadWork, work.toOpaque()) == 0 else {
+        work.release()
+        return false
+    }
+    pthread_detach(thread)
+    return true
 }
 
 private final class ThreadWork: Sendable {

@@ -33,17 +33,6 @@ final class TreeWalk: Sendable {
     }
 }
 
-/// A directory's identity, by which a bind mount that leads back up is known.
-private struct DirectoryIdentity: Hashable {
-    let device: UInt64
-    let inode: UInt64
-
-    init(_ status: stat) {
-        device = UInt64(status.st_dev)
-        inode = UInt64(status.st_ino)
-    }
-}
-
 /// A class, so that a listing (which owns a descriptor) can lie in an array.
 private final class Level {
     let name: [UInt8]

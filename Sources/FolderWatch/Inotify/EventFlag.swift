@@ -1,0 +1,33 @@
+import CLinux
+import Glibc
+
+/// Wakes a thread that sleeps in poll(2) (`man 2 eventfd`).
+final class EventFlag: Sendable {
+    let descriptor: Int32
+
+    /// `nil` where no descriptor is to be had.
+    init?() {
+        let descriptor = clinux_event_descriptor()
+        guard descriptor >= 0 else { return nil }
+        self.descriptor = descriptor
+    }
+
+    deinit { close(descriptor) }
+
+    func raise() {
+        var one: UInt64 = 1
+        // Fails only where the counter is full, and then the flag is up.
+        _ = Glibc.write(descriptor, &one, MemoryLayout<UInt64>.size)
+    }
+
+    func lower() {
+        var count: UInt64 = 0
+        _ = Glibc.read(descriptor, &count, MemoryLayout<UInt64>.size)
+    }
+
+    func wait() {
+        var waited = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        _ = poll(&waited, 1, -1)
+        lower()
+    }
+}

@@ -1,0 +1,70 @@
+import SyncCore
+
+/// The thread that opens, watches and lists directories. That it is one keeps the table simple: nobody else inserts.
+extension WatchCenter {
+    private enum Errand {
+        case visit(Visit, isOfWalk: Bool)
+        case verifyFolders
+        case retry
+        case again
+        case sleep
+        case end
+    }
+
+    func runLister() {
+        var isRunning = true
+        while isRunning {
+            switch state.withLock({ nextErrand(&$0) }) {
+            case .visit(let visit, let isOfWalk):
+                let below = DirectoryVisitor(state: state, system: system, visit: visit).run()
+                state.withLock { finish(visit, isOfWalk, below, &$0) }
+            case .verifyFolders:
+                verifyFolders()
+            case .retry:
+                retry()
+            case .again:
+                break
+            case .sleep:
+                wakesLister.wait()
+            case .end:
+                isRunning = false
+            }
+        }
+        threadEnded()
+    }
+
+    private func nextErrand(_ state: inout WatchState) -> Errand {
+        state.agenda.isAsleep = false
+        if state.isStopping { return .end }
+        if state.agenda.verifiesFolders {
+            state.agenda.verifiesFolders = false
+            return .verifyFolders
+        }
+        if state.agenda.retries {
+            state.agenda.retries = false
+            return .retry
+        }
+        let walksWait = state.folders.values.contains { $0.walk != nil }
+        if state.agenda.isTurnOfWalks(walksWait), let visit = state.takeFromWalks() {
+            return .visit(visit, isOfWalk: true)
+        }
+        if let visit = state.agenda.takeUrgent() { return .visit(visit, isOfWalk: false) }
+        if let visit = state.takeFromWalks() { return .visit(visit, isOfWalk: true) }
+        if !state.discards.isEmpty {
+            state.giveBackDiscards(atMost: 256, system)
+            return .again
+        }
+        state.agenda.isAsleep = true
+        return .sleep
+    }
+
+    private func finish(_ visit: Visit, _ isOfWalk: Bool, _ below: [Visit], _ state: inout WatchState) {
+        if isOfWalk {
+            state.folders[visit.folder]?.walk?.rest.append(contentsOf: below)
+            state.finishWalkIfDone(of: visit.folder, system)
+        } else {
+            for visit in below { state.add(visit) }
+            if state.folders[visit.folder]?.walk == nil { state.tellMode(of: visit.folder, system) }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import Glibc
+import SyncCore
+import Synchronization
+
+/// One inotify instance for all folders, and two threads: one that only reads and hands on, so that the kernel's
+/// queue does not overflow, and one that opens, watches and lists directories, which takes as long as disks do.
+///
+/// Here the threads begin and end; what they do is in the extensions.
+final class WatchCenter: Sendable {
+    let system: InotifySystem
+    let clock: any SyncClock
+    let state: WatchAccess
+    let wakesReader: EventFlag
+    let wakesLister: EventFlag
+    /// For tests: the reader leaves the kernel's queue alone, as if it were stopped.
+    let readerIsHeld = Atomic(false)
+
+    /// `nil` where no descriptors are to be had.
+    init?(system: InotifySystem, clock: any SyncClock) {
+        guard let reader = EventFlag(), let lister = EventFlag() else { return nil }
+        self.system = system
+        self.clock = clock
+        wakesReader = reader
+        wakesLister = lister
+        state = WatchAccess(wakesLister: lister)
+    }
+
+    func holdReader(_ isHeld: Bool) {
+        readerIsHeld.store(isHeld, ordering: .sequentiallyConsistent)
+        wakesReader.raise()
+    }
+
+    func wakeLister() { wakesLister.raise() }
+
+    // MARK: Threads
+
+    /// Starts what is missing: the threads and the instance. Under the lock, so that nothing starts twice.
+    func start(_ state: inout WatchState) {
+        guard !state.isStopping else { return }
+        if state.threads == 0 {
+            guard startThread({ self.runLister() }) else { return noThread(&state) }
+            state.threads = 1
+        }
+        guard state.instance < 0 else { return }
+        let instance = system.makeInstance()
+        guard instance >= 0 else {
+            state.instanceGap = Self.reason(-instance)
+            return
+        }
+        state.instance = instance
+        guard startThread({ self.runReader(instance) }) else {
+            close(instance)
+            state.instance = -1
+            return noThread(&state)
+        }
+        state.threads += 1
+        state.instanceGap = nil
+    }
+
+    private func noThread(_ state: inout WatchState) {
+        state.instanceGap = .other(.trouble("cannot start a thread; raise the limit of processes (LimitNPROC)"))
+    }
+
+    /// EMFILE means two things (`man 2 inotify_init`).
+    private static func reason(_ code: Int32) -> UnwatchedReason {
+        guard code == EMFILE else { return .other(.trouble("inotify_init1: \(FolderTrouble.reason(code))")) }
+        let spare = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        guard spare < 0, errno == EMFILE else {
+            if spare >= 0 { close(spare) }
+            return .instancesUsedUp
+        }
+        return .other(.trouble(FolderTrouble.reason(EMFILE)))
+    }
+
+    func requestStop() {
+        state.withLock { state in
+            state.isStopping = true
+            for folder in Array(state.folders.keys) { state.remove(folder) }
+        }
+        wakesReader.raise()
+        wakesLister.raise()
+    }
+
+    /// Returns when both threads have ended and the instance is closed.
+    func stop() async {
+        requestStop()
+        await withCheckedContinuation { ender in
+            let hasEnded = state.withLock { state in
+                if state.threads > 0 { state.enders.append(ender) }
+                return state.threads == 0
+            }
+            if hasEnded { ender.resume() }
+        }
+    }
+
+    func threadEnded() {
+        let enders = state.withLock { state in
+            state.threads -= 1
+            guard state.threads == 0 else { return [CheckedContinuation<Void, Never>]() }
+            defer { state.enders = [] }
+            return state.enders
+        }
+        for ender in enders { ender.resume() }
+    }
+}
