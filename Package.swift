@@ -21,6 +21,7 @@ let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
@@ -76,7 +77,7 @@ let package = Package(
             "RedivisSyncCLI",
             [
                 "SyncCore", "CLinux", "FolderWatch", "LocalFiles", "SQLiteQueue", "RedivisAPI", "MappingConfig",
-                "SyncEngine", "RedivisSandbox", argumentParser, logging, system, unixSignals,
+                "SyncEngine", "RedivisSandbox", argumentParser, logging, serviceLifecycle, system, unixSignals,
             ]),
 
         // Rank 3: the entry point.

@@ -9,7 +9,7 @@ import SystemPackage
 /// RESOLVE_NO_SYMLINKS). What is no regular file is never opened: first only the place is looked at (O_PATH), so
 /// that a device or a FIFO does not notice. Sources are opened for reading only.
 public final class LocalSourceReader: SourceReader {
-    private let threads: WorkerThreads
+    let threads: WorkerThreads
     private let devices: LocalDevices
 
     /// - Parameter threadLimit: how many threads may block in the file system at once; they start when needed.
@@ -57,19 +57,6 @@ public final class LocalSourceReader: SourceReader {
             let root = try OpenFile.folder(folder)
             devices.learn(from: root)
             return try Self.open(path, in: folder, beneath: root)
-        }
-    }
-
-    public func problem(with folder: FilePath) async -> Failure? {
-        do throws(Failure) {
-            try await threads.run { () throws(Failure) in
-                let descriptor = folder.withPlatformString { Glibc.open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-                guard descriptor >= 0 else { throw FileTrouble.failure(errno, folder: folder) }
-                _ = OpenFile(descriptor)
-            }
-            return nil
-        } catch {
-            return error
         }
     }
 

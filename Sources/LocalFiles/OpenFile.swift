@@ -42,7 +42,8 @@ final class OpenFile: Sendable {
 }
 
 extension FileObservation {
-    init(_ status: stat) {
+    /// What `stat` said (`man 2 stat`).
+    public init(_ status: stat) {
         self.init(
             device: UInt64(status.st_dev), inode: UInt64(status.st_ino), size: Int64(status.st_size),
             modified: Self.nanoseconds(status.st_mtim.tv_sec, status.st_mtim.tv_nsec),

@@ -96,6 +96,7 @@ struct ConfigurationBuilder {
         if let doubt = duration("registration_doubt", block, .file) { settings.registrationDoubt = doubt }
         if case .texts(let hosts) = value("send_token_to", block, .file) { settings.sendTokenTo = hosts }
         settings.certificateAuthorities = path("ca_file", block, .file)
+        settings.rescan = duration("rescan", block, .file)
         for name in ["token_file", "ca_file"] {
             guard case .path(let path) = block[name]?.value, let position = block[name]?.position, !exists(path) else {
                 continue
@@ -152,7 +153,9 @@ struct ConfigurationBuilder {
                 waitsForWriters: text("open_writers", block, .mapping) != "ignore"),
             uploadName: uploadName, format: format, verification: choice("verify", block) ?? .md5,
             endpoint: (choice("endpoint", block) as Endpoint?).map { .fixed($0) } ?? .auto,
-            createsVersion: flag("create_version", block) ?? true, onChange: choice("on_change", block) ?? .hold)
+            createsVersion: flag("create_version", block) ?? true, onChange: choice("on_change", block) ?? .hold,
+            watch: choice("watch", block) ?? .auto, poll: duration("poll", block, .mapping) ?? .seconds(60),
+            readyMarker: text("ready_marker", block, .mapping).flatMap { ReadyMarker($0) })
     }
 
     private mutating func reportMissing(_ named: NamedBlock) {

@@ -8,7 +8,6 @@ enum LaterValues {
         case .listener:
             return try word(text, ["off"], "off, or an address as in 127.0.0.1:8384", else: WebAddress.isHostAndPort)
         case .webAddress: return try word(text, [], "an address that begins with https://", else: WebAddress.isWeb)
-        case .marker: return try word(text, [], #""{name}.done""#) { $0.contains("{name}") && !$0.contains("/") }
         case .release:
             return try word(text, ["never", "when_idle"], #"never, when_idle, or a time as in "02:00""#, else: isTime)
         case .window: return try word(text, ["always"], #"always, or two times as in "20:00-06:00""#, else: isWindow)

@@ -118,7 +118,7 @@ public enum Schema {
             "bandwidth", .file, .bandwidth, "unlimited", .defaultOnly,
             "The most that is sent in a second, as in `20MB/s`, or a timetable."),
         key(
-            "rescan", .file, .duration(orOff: true), "1h", .defaultOnly,
+            "rescan", .file, .duration(orOff: true), "1h",
             "How often everything is scanned again, or `off`."),
         key(
             "registration_doubt", .file, .duration(orOff: false), "2m",
@@ -165,13 +165,13 @@ public enum Schema {
             "open_writers", .mapping, .choice(["wait", "ignore"]), "wait",
             "Whether to wait while anybody has the file open for writing."),
         key(
-            "ready_marker", .mapping, .marker, "null", .defaultOnly,
+            "ready_marker", .mapping, .marker, "null",
             #"A file that must be there and newer before another is sent, as in `"{name}.done"`."#),
         key(
-            "watch", .mapping, .choice(["auto", "events", "poll"]), "auto", .defaultOnly,
+            "watch", .mapping, .choice(["auto", "events", "poll"]), "auto",
             "How new files are noticed."),
         key(
-            "poll", .mapping, .duration(orOff: false), "60s", .defaultOnly,
+            "poll", .mapping, .duration(orOff: false), "60s",
             "How often to look where events are not to be had."),
         key(
             "upload_name", .mapping, .uploadName, #""{path}""#,

@@ -20,6 +20,9 @@ struct TextReader: Sendable {
         case .count(let range): return .number(try count(text, in: range))
         case .size: return .number(try ByteSize.parse(text))
         case .chunkSize: return .number(try chunkSize(text))
+        case .marker:
+            guard ReadyMarker(text) == nil else { return .text(text) }
+            throw SpellingProblem("`\(text)` is no name of a marker", instead: #"write "{name}.done""#)
         case .duration(let orOff): return try duration(text, orOff: orOff)
         case .choice(let choices): return .text(try choice(text, of: choices))
         case .formatType: return .text(try formatType(text))
@@ -27,7 +30,7 @@ struct TextReader: Sendable {
         case .table: return .table(try TableReference(parsing: text))
         case .uploadName: return .uploadName(try UploadNameTemplate(parsing: text))
         case .character: return .text(try character(text))
-        case .requestRate, .listener, .webAddress, .marker, .release, .window, .bandwidth, .createTable, .afterDelivery:
+        case .requestRate, .listener, .webAddress, .release, .window, .bandwidth, .createTable, .afterDelivery:
             return try LaterValues.read(text, as: kind)
         case .patterns, .hosts, .texts, .format, .defaults, .mappings: return nil
         }

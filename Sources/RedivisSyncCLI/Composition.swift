@@ -82,14 +82,19 @@ struct Setup: Sendable {
 
     /// Nothing of the agent's own may lie in a mapped folder: it would be uploaded, and the token with it.
     func refuseOwnFilesInFolders(token: AgentEnvironment.FoundToken?) throws(CommandFailure) {
-        var own = [LoadedMappingFile.OwnPath("the state directory", statePath)]
-        if let tokenFile = token?.file ?? configuration.settings.tokenFile {
-            own.append(.init("the token file", tokenFile))
-        }
-        let problems = file.problems(ofOwn: own)
+        let problems = problemsOfOwnFiles(in: file, token: token?.file)
         guard problems.isEmpty else {
             throw CommandFailure(problems)
         }
+    }
+
+    /// - Parameter token: where the token was found, if in a file.
+    func problemsOfOwnFiles(in file: LoadedMappingFile, token: FilePath? = nil) -> [MappingProblem] {
+        var own = [LoadedMappingFile.OwnPath("the state directory", statePath)]
+        if let tokenFile = token ?? configuration.settings.tokenFile {
+            own.append(.init("the token file", tokenFile))
+        }
+        return file.problems(ofOwn: own)
     }
 
     func token() throws(CommandFailure) -> AgentEnvironment.FoundToken {
@@ -157,14 +162,14 @@ struct Setup: Sendable {
 
     // MARK: The rest of the world
 
-    func remote(token: AgentEnvironment.FoundToken, logger: Logger) throws(CommandFailure) -> RedivisRemote {
+    func remote(token: @escaping @Sendable () -> Secret, logger: Logger) throws(CommandFailure) -> RedivisRemote {
         let settings = configuration.settings
         do throws(Failure) {
             return try RedivisRemote(
                 RedivisRemote.Settings(
                     api: settings.api, uploads: settings.uploads, sendTokenTo: settings.sendTokenTo,
                     certificateAuthorities: settings.certificateAuthorities?.string, version: Version.text),
-                token: { token.secret }, logger: logger, wallClock: SystemTime.wall)
+                token: token, logger: logger, wallClock: SystemTime.wall)
         } catch {
             throw CommandFailure(.invalidMappingFile, error.description)
         }

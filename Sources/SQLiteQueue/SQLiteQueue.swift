@@ -87,6 +87,10 @@ public final class SQLiteQueue: DeliveryQueue {
         try await write { try $0.beginRun(mappings) }
     }
 
+    public func takeUp(_ mappings: [Mapping]) async throws(Failure) {
+        try await write { try $0.takeUp(mappings) }
+    }
+
     public func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict {
         try await read { database in
             guard let number = try database.mappingNumber(mapping) else { return .open }
@@ -101,10 +105,12 @@ public final class SQLiteQueue: DeliveryQueue {
     // MARK: Intake
 
     public func noteSeen(
-        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment
+        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment, hastens: Bool
     ) async throws(Failure) -> SeenSummary {
         note(now.monotonic)
-        return try await write { try $0.noteSeen(files, in: mapping, lookAgainAfter: quiet, at: now) }
+        return try await write {
+            try $0.noteSeen(files, in: mapping, lookAgainAfter: quiet, at: now, hastens: hastens)
+        }
     }
 
     public func settlingDue(at now: MonotonicInstant, limit: Int) async throws(Failure) -> [SettlingFile] {

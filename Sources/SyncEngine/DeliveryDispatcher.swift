@@ -6,7 +6,7 @@ actor DeliveryDispatcher {
     private let ports: EnginePorts
     private let directory: TableDirectory
     private let runner: DeliveryRunner
-    private let limit: Int
+    private let configuration: LiveConfiguration
     private let observer: EngineObserver
     private let bell = WorkBell()
     private var active: Set<DeliveryID> = []
@@ -35,18 +35,19 @@ actor DeliveryDispatcher {
     static let mostResting = 8
 
     init(
-        ports: EnginePorts, directory: TableDirectory, runner: DeliveryRunner, limit: Int,
+        configuration: LiveConfiguration, ports: EnginePorts, directory: TableDirectory, runner: DeliveryRunner,
         observer: @escaping EngineObserver
     ) {
+        self.configuration = configuration
         self.ports = ports
         self.directory = directory
         self.runner = runner
-        self.limit = max(limit, 1)
         self.observer = observer
     }
 
     private var hasRoom: Bool {
-        active.count - registering.count < limit && registering.count < limit * Self.registrationsPerTransfer
+        let limit = max(configuration.current.settings.uploads, 1)
+        return active.count - registering.count < limit && registering.count < limit * Self.registrationsPerTransfer
     }
 
     var isIdle: Bool { active.isEmpty && upcoming.isEmpty }
@@ -59,6 +60,7 @@ actor DeliveryDispatcher {
         // Discarding: the others keep what every child has come to until somebody asks for it.
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled {
+                observer(.alive(.dispatcher))
                 do throws(Failure) {
                     try await fill(&group)
                     await bell.wait(atMost: try await pause(), on: ports.clock)

@@ -2,7 +2,7 @@ import SyncCore
 
 /// Takes one delivery as far as it goes now: decide, save, carry out, and the outcome is the next fact.
 struct DeliveryRunner: Sendable {
-    let configuration: Configuration
+    let configuration: LiveConfiguration
     let ports: EnginePorts
     let directory: TableDirectory
     let follower: ImportFollower
@@ -15,6 +15,7 @@ struct DeliveryRunner: Sendable {
     /// - Returns: why it ended where it did because the queue could not be used. Nothing was done then that was not
     ///   saved; the row is still due, and is to be taken up again, but not at once.
     func run(_ delivery: Delivery, hasSent: @Sendable () async -> Void) async -> Failure? {
+        let configuration = configuration.current
         let work = EffectPerformer(
             mapping: configuration.mapping(delivery.mapping), api: configuration.settings.api, ports: ports,
             directory: directory, follower: follower, observer: observer)
@@ -25,7 +26,7 @@ struct DeliveryRunner: Sendable {
             var event: DeliveryEvent? = .resumed
             var isSending = true
             while let fact = event {
-                let decision = current.decide(on: fact, in: try await context(for: current))
+                let decision = current.decide(on: fact, in: try await context(for: current, configuration))
                 let readsSource = decision.delivery.state.stage?.readsSource ?? false
                 let endsTurn = readsSource && !isSending
                 if decision.canWait(over: saved), !endsTurn {
@@ -41,7 +42,9 @@ struct DeliveryRunner: Sendable {
                     await work.close()
                     await hasSent()
                 }
-                event = await work.perform(effect, of: current)
+                let outcome = await work.perform(effect, of: current)
+                if case .effectFailed(let failure)? = outcome { await directory.note(failure, about: delivery.table) }
+                event = outcome
             }
         } catch {
             observer(.queueProblem(error))
@@ -54,7 +57,8 @@ struct DeliveryRunner: Sendable {
     /// One fact from outside of the loop, such as a report of an import. What it asks for is done by the next run.
     func apply(_ event: DeliveryEvent, to delivery: Delivery) async {
         do throws(Failure) {
-            let decision = delivery.decide(on: event, in: try await context(for: delivery))
+            let decision = delivery.decide(
+                on: event, in: try await context(for: delivery, configuration.current))
             _ = try await save(decision, over: delivery)
         } catch {
             observer(.queueProblem(error))
@@ -75,7 +79,9 @@ struct DeliveryRunner: Sendable {
         }
     }
 
-    private func context(for delivery: Delivery) async throws(Failure) -> DecisionContext {
+    private func context(
+        for delivery: Delivery, _ configuration: Configuration
+    ) async throws(Failure) -> DecisionContext {
         let settings = configuration.settings
         let mapping = configuration.mapping(delivery.mapping)
         let policy = DeliveryPolicy(

@@ -61,8 +61,20 @@ actor EffectPerformer {
                 return nil
             }
         } catch {
-            return .effectFailed(error)
+            return .effectFailed(await judged(error, of: delivery))
         }
+    }
+
+    /// A file that is not found is gone only where it was: on the device that it lay on. An unmounted disk says nothing
+    /// about its files.
+    private func judged(_ failure: Failure, of delivery: Delivery) async -> Failure {
+        guard failure.kind == .sourceGone, failure.scope == .delivery, let mapping,
+            let device = await ports.sources.device(above: delivery.path, in: mapping.folder),
+            device != delivery.observation.device
+        else { return failure }
+        return Failure(
+            .sourceGone, scope: .destination, "\(delivery.path): the file system that it lay on is not mounted",
+            hint: "mount it again; the file is sent then")
     }
 
     // MARK: The source

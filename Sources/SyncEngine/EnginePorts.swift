@@ -27,6 +27,7 @@ public struct EnginePorts: Sendable {
 public enum EngineReport: Sendable {
     case scanned(MappingID, ScanReport)
     case folderProblem(MappingID, Failure)
+    case folderState(MappingID, FolderState)
     case tableReady(TableReference, RemoteTable)
     case tableProblem(TableReference, Failure)
     case sourceProblem(MappingID, RelativePath, Failure)
@@ -36,6 +37,27 @@ public enum EngineReport: Sendable {
     case moved(Delivery, note: String)
     /// The queue could not be used; what was tried is tried again.
     case queueProblem(Failure)
+    /// A service has gone through its loop once more.
+    case alive(EngineService)
+}
+
+/// The parts of the engine that have to make progress for it to be alive. Each gives a sign at least every
+/// `AgentRun.longestPause`.
+public enum EngineService: Hashable, Sendable, CaseIterable {
+    case dispatcher, settling, tables, follower
+}
+
+/// How the folder of a mapping is looked after.
+public enum FolderState: Hashable, Sendable {
+    /// The kernel tells of everything.
+    case watching
+    /// Scanned now and then, since events are not to be had.
+    case polling(WatchGap)
+    /// Some directories are watched, the others are polled.
+    case partly(watched: Int, unwatched: Int, WatchGap)
+    case scanning
+    /// Not there; waited for.
+    case unmounted(Failure)
 }
 
 public typealias EngineObserver = @Sendable (EngineReport) -> Void

@@ -2,7 +2,7 @@ import SyncCore
 
 /// From folders to the queue: scans, watches files settle, admits them.
 public actor FolderIntake {
-    private let configuration: Configuration
+    private let live: LiveConfiguration
     private let ports: EnginePorts
     private let host: String
     private let observer: EngineObserver
@@ -17,11 +17,13 @@ public actor FolderIntake {
     static let scanBatch = 512
     static let looksAtOnce = 8
     static let looksPerBatch = 256
+    /// How soon a file whose ready marker is not there is looked at again. An event of the marker comes before that.
+    static let markerRecheck: Duration = .seconds(60)
 
     public init(
-        configuration: Configuration, ports: EnginePorts, host: String, observer: @escaping EngineObserver
+        configuration: LiveConfiguration, ports: EnginePorts, host: String, observer: @escaping EngineObserver
     ) {
-        self.configuration = configuration
+        live = configuration
         self.ports = ports
         self.host = host
         self.observer = observer
@@ -36,18 +38,20 @@ public actor FolderIntake {
     /// - Returns: whether every folder could be scanned.
     public func scanAll() async throws -> Bool {
         var isWhole = true
-        for mapping in configuration.mappings {
+        for mapping in live.current.mappings {
             isWhole = try await scan(mapping) && isWhole
         }
         return isWhole
     }
 
-    private func scan(_ mapping: Mapping) async throws -> Bool {
+    /// One full scan of one mapped folder.
+    /// - Returns: whether it could be scanned.
+    func scan(_ mapping: Mapping) async throws -> Bool {
         if let problem = await ports.sources.problem(with: mapping.folder) {
             observer(.folderProblem(mapping.id, problem))
             return false
         }
-        let configuration = configuration
+        let configuration = live.current
         let ports = ports
         let report: ScanReport
         do {
@@ -71,6 +75,28 @@ public actor FolderIntake {
             try await ports.queue.closeExisting(of: mapping.id, exceptBelow: report.problems.map(\.path))
         }
         return true
+    }
+
+    // MARK: Events
+
+    /// Looks at paths of which something was heard, and has those that are this mapping's begin to settle. What settles
+    /// already is looked at anew at once: its writer may have gone.
+    /// - Returns: how many settle now.
+    func notice(_ paths: Set<RelativePath>, in mapping: Mapping) async throws(Failure) -> Int {
+        let configuration = live.current
+        var seen: [SeenFile] = []
+        // A marker tells of the file beside it.
+        for path in Set(paths.map { mapping.readyMarker?.subject(of: $0) ?? $0 }) {
+            guard mapping.patternRule(against: path) == nil,
+                let look = try? await ports.sources.look(at: path, in: mapping.folder)
+            else { continue }
+            let file = SeenFile(path: path, observation: look.observation, links: look.links)
+            if configuration.takes(file, for: mapping) { seen.append(file) }
+        }
+        guard !seen.isEmpty else { return 0 }
+        return try await ports.queue.noteSeen(
+            seen, in: mapping.id, lookAgainAfter: mapping.settle.quiet, at: ports.clock.now(), hastens: true
+        ).settling
     }
 
     // MARK: Settling
@@ -105,6 +131,7 @@ public actor FolderIntake {
     }
 
     private func look(at file: SettlingFile) async -> SettleOutcome {
+        let configuration = live.current
         guard let mapping = configuration.mapping(file.mapping) else { return .drop(file.mapping, file.path) }
         let look: FileLook?
         do {
@@ -127,6 +154,9 @@ public actor FolderIntake {
             if look?.writers == .somebody { restless.insert(key) } else { restless.remove(key) }
             return .lookAgain(next, at: lookAgain)
         case .settled(let look):
+            if let marker = mapping.readyMarker, !(await isMarked(file.path, by: marker, look, mapping)) {
+                return .lookAgain(file, at: ports.clock.now().monotonic.advanced(by: Self.markerRecheck))
+            }
             restless.remove(SettlingKey(mapping: file.mapping, path: file.path))
             switch configuration.route(of: file.path, in: mapping, size: look.observation.size) {
             case .deliver(mapping.id):
@@ -137,6 +167,16 @@ public actor FolderIntake {
                 return .drop(file.mapping, file.path)
             }
         }
+    }
+
+    /// Whether the file's ready marker is there and newer than the file.
+    private func isMarked(
+        _ path: RelativePath, by marker: ReadyMarker, _ look: FileLook, _ mapping: Mapping
+    ) async -> Bool {
+        guard let place = marker.marker(of: path),
+            let found = try? await ports.sources.look(at: place, in: mapping.folder)
+        else { return false }
+        return found.observation.modified >= look.observation.modified
     }
 
     private func admitted(

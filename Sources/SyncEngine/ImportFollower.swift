@@ -36,8 +36,9 @@ actor ImportFollower {
         var pause = Self.shortestPause
         var lastWalk: Duration = .zero
         while !Task.isCancelled {
+            observer(.alive(.follower))
             guard !tables.isEmpty else {
-                await bell.wait(atMost: .seconds(3600), on: ports.clock)
+                await bell.wait(atMost: AgentRun.longestPause, on: ports.clock)
                 pause = Self.shortestPause
                 continue
             }

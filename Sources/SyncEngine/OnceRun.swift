@@ -24,15 +24,15 @@ public struct OnceRun: Sendable {
         self.configuration = configuration
         self.ports = ports
         self.observer = observer
-        intake = FolderIntake(configuration: configuration, ports: ports, host: host, observer: observer)
+        let live = LiveConfiguration(configuration)
+        intake = FolderIntake(configuration: live, ports: ports, host: host, observer: observer)
         directory = TableDirectory(
             ports: ports, registrationDoubt: configuration.settings.registrationDoubt, observer: observer)
         follower = ImportFollower(ports: ports, observer: observer)
         runner = DeliveryRunner(
-            configuration: configuration, ports: ports, directory: directory, follower: follower, observer: observer)
+            configuration: live, ports: ports, directory: directory, follower: follower, observer: observer)
         dispatcher = DeliveryDispatcher(
-            ports: ports, directory: directory, runner: runner, limit: configuration.settings.uploads,
-            observer: observer)
+            configuration: live, ports: ports, directory: directory, runner: runner, observer: observer)
     }
 
     /// - Throws: a `Failure` of kind `stateUnavailable` where the queue cannot be used at all; `CancellationError`.

@@ -15,6 +15,13 @@ public actor TableDirectory {
     /// spelled in two ways.
     private var listings: [TableKey: [CheckedContinuation<Void, Never>]] = [:]
     private var furthestPages: [TableReference: Int] = [:]
+    private let onRefusal: (@Sendable (Refusal) async -> Void)?
+
+    /// Somebody was refused what the table was thought to allow.
+    struct Refusal: Sendable {
+        let table: TableReference
+        let failure: Failure
+    }
 
     private struct Entry {
         var table: RemoteTable
@@ -35,8 +42,17 @@ public actor TableDirectory {
     }
 
     public init(ports: EnginePorts, registrationDoubt: Duration, observer: @escaping EngineObserver) {
+        self.init(ports: ports, registrationDoubt: registrationDoubt, onRefusal: nil, observer: observer)
+    }
+
+    /// - Parameter onRefusal: told of tables that were closed because of what Redivis answered; `nil`: none is.
+    init(
+        ports: EnginePorts, registrationDoubt: Duration, onRefusal: (@Sendable (Refusal) async -> Void)?,
+        observer: @escaping EngineObserver
+    ) {
         self.ports = ports
         self.doubt = registrationDoubt
+        self.onRefusal = onRefusal
         self.observer = observer
     }
 
@@ -48,6 +64,23 @@ public actor TableDirectory {
     /// Pages of uploads that were written to the index, by the furthest listing of each table: what shows that a long
     /// listing moves on, and one that fails at the same page again and again does not.
     var pagesListed: Int { furthestPages.values.reduce(0, +) }
+
+    // MARK: Refusals
+
+    /// A request of a delivery has failed. Where that is the table's or the token's matter, the next delivery would
+    /// fail likewise: the table is closed until it has been asked about again.
+    func note(_ failure: Failure, about reference: TableReference) async {
+        guard let onRefusal else { return }
+        switch (failure.kind, failure.scope) {
+        case (.unauthorized, _): tables.removeAll()
+        case (.forbidden, .destination): tables[reference] = nil
+        case (.forbidden, _), (.transient, _), (.throttled, _), (.sessionLost, _), (.sessionRefused, _), (.rejected, _),
+            (.conflict, _), (.ambiguous, _), (.endpointMissing, _), (.unreadable, _), (.sourceGone, _),
+            (.sourceChanged, _), (.stateUnavailable, _):
+            return
+        }
+        await onRefusal(Refusal(table: reference, failure: failure))
+    }
 
     // MARK: Preparing
 

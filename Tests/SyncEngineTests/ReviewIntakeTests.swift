@@ -45,7 +45,8 @@ extension Review {
                 clock: ports.clock, scanner: PartialScanner(files: files, unreadable: unreadable),
                 sources: ports.sources, queue: queue, remote: ports.remote, random: ports.random)
             let configuration = Configuration(settings: AgentSettings(), mappings: [mapping])
-            let intake = FolderIntake(configuration: configuration, ports: ports, host: "host", observer: { _ in })
+            let intake = FolderIntake(
+                configuration: LiveConfiguration(configuration), ports: ports, host: "host", observer: { _ in })
             _ = try await intake.scanAll()
             let far = fixture.clock.now().monotonic.advanced(by: .seconds(3600))
             let settling = try await queue.settlingDue(at: far, limit: 100)

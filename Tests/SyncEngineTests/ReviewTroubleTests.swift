@@ -65,6 +65,7 @@ struct FailingQueue: DeliveryQueue {
     }
 
     func beginRun(_ mappings: [Mapping]) async throws(Failure) { try await inner.beginRun(mappings) }
+    func takeUp(_ mappings: [Mapping]) async throws(Failure) { try await inner.takeUp(mappings) }
     func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict {
         try await inner.existingVerdict(of: mapping)
     }
@@ -72,9 +73,9 @@ struct FailingQueue: DeliveryQueue {
         try await inner.closeExisting(of: mapping, exceptBelow: unseen)
     }
     func noteSeen(
-        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment
+        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment, hastens: Bool
     ) async throws(Failure) -> SeenSummary {
-        try await inner.noteSeen(files, in: mapping, lookAgainAfter: quiet, at: now)
+        try await inner.noteSeen(files, in: mapping, lookAgainAfter: quiet, at: now, hastens: hastens)
     }
     func settlingDue(at now: MonotonicInstant, limit: Int) async throws(Failure) -> [SettlingFile] {
         try await inner.settlingDue(at: now, limit: limit)

@@ -31,7 +31,7 @@ struct CheckCommand: AsyncParsableCommand {
         try setup.refuseOwnFilesInFolders(token: try? setup.token())
         let token = online ? try setup.token() : nil
         let remote = try token.map { token throws(CommandFailure) in
-            try setup.remote(token: token, logger: options.logger())
+            try setup.remote(token: { token.secret }, logger: options.logger())
         }
         var report = CheckReport(setup, tokenSource: token?.source)
         for mapping in setup.configuration.mappings {

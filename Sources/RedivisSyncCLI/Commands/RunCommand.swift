@@ -10,22 +10,18 @@ import SyncEngine
 struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
-        abstract: "Scans the mapped folders, delivers all that is settled or settles meanwhile, and ends.",
+        abstract: "Watches the mapped folders and delivers what comes; with --once, what is there.",
         discussion: """
-            Exit status: 0 everything is delivered; 1 something is left, listed on stderr; 69 Redivis is out of \
-            reach. What was begun goes on where it stopped at the next run.
+            Runs in the foreground until SIGTERM or SIGINT, and then ends with 0: what was under way goes on at the \
+            next start. SIGHUP reads the mapping file and the token again; edits of both are seen without it.
+            With --once it scans, delivers all that is settled or settles meanwhile, and ends. Exit status then: \
+            0 everything is delivered; 1 something is left, listed on stderr; 69 Redivis is out of reach.
             """)
 
-    @Flag(help: "Ends when everything is delivered that can be. This version runs in no other way.")
+    @Flag(help: "Ends when everything is delivered that can be.")
     var once = false
 
     @OptionGroup var options: GlobalOptions
-
-    func validate() throws {
-        guard once else {
-            throw ValidationError("this version runs with --once only, for example from cron: redivis-sync run --once")
-        }
-    }
 
     func run() async throws {
         SecretMemory.keepOffDisk()
@@ -39,7 +35,13 @@ struct RunCommand: AsyncParsableCommand {
         try setup.refuseOwnFilesInFolders(token: token)
         let queue = try await setup.openQueue(logger: logger)
         if setup.problems == nil { try LastGoodMappingFile.keep(setup.file, in: setup.statePath) }
-        let remote = try setup.remote(token: token, logger: logger)
+        let liveToken = LiveToken(token, setup)
+        let remote = try setup.remote(token: { liveToken.current }, logger: logger)
+        guard once else {
+            try await AgentProgram(setup: setup, queue: queue, remote: remote, token: liveToken, logger: logger).run()
+            await remote.shutdown()
+            return
+        }
         let ending = await deliver(setup, queue, remote, logger)
         await remote.shutdown()
         try await ending.report(queue, setup.configuration)

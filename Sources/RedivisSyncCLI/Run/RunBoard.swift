@@ -68,6 +68,20 @@ final class RunBoard: Sendable {
             moved(delivery, note)
         case .queueProblem(let failure):
             logger.error("the queue cannot be used", metadata: ["reason": "\(failure)"])
+        case .folderState(let mapping, let state):
+            told(state, of: mapping)
+        case .alive: break
+        }
+    }
+
+    private func told(_ state: FolderState, of mapping: MappingID) {
+        switch state {
+        case .watching, .scanning: logger.debug("folder", metadata: ["mapping": "\(mapping)", "state": "\(state)"])
+        case .polling(let gap), .partly(_, _, let gap):
+            logger.warning(
+                "folder is polled", metadata: ["mapping": "\(mapping)", "reason": "\(gap)"])
+        case .unmounted(let failure):
+            logger.warning("folder is not there", metadata: ["mapping": "\(mapping)", "reason": "\(failure)"])
         }
     }
 

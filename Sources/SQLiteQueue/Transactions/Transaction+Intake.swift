@@ -23,10 +23,10 @@ struct SettlingRow {
 
 extension Transaction {
     func noteSeen(
-        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment
+        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment, hastens: Bool
     ) throws -> SeenSummary {
         var summary = SeenSummary()
-        let scan = try SeenScan(self, mapping, quiet, now)
+        let scan = try SeenScan(self, mapping, quiet, now, hastens)
         for file in files {
             if try scan.isKnown(file) { summary.known += 1 } else { summary.settling += 1 }
         }
@@ -64,10 +64,14 @@ private struct SeenScan {
     let hasSettling: Bool
     let due: MonotonicInstant
     let now: MonotonicInstant
+    let hastens: Bool
 
     var database: Database { transaction.database }
 
-    init(_ transaction: Transaction, _ mapping: MappingID, _ quiet: Duration, _ now: Moment) throws {
+    init(
+        _ transaction: Transaction, _ mapping: MappingID, _ quiet: Duration, _ now: Moment, _ hastens: Bool
+    ) throws {
+        self.hastens = hastens
         self.transaction = transaction
         self.mapping = mapping
         self.now = now.monotonic
@@ -101,7 +105,12 @@ private struct SeenScan {
             SettlingRow.select + " WHERE s.mapping = ? AND s.path = ?", [number, seen.path.column])
         if let row {
             let settling = try SettlingRow(row).file
-            if settling.observation == seen.observation, settling.quietSince.run == now.run { return }
+            if settling.observation == seen.observation, settling.quietSince.run == now.run {
+                guard hastens else { return }
+                try database.run(
+                    "UPDATE settling SET due = 0 WHERE mapping = ? AND path = ?", [number, seen.path.column])
+                return
+            }
         }
         let wasExisting = try file.map { try database.isUnjudgedExisting($0) } ?? false
         try transaction.settle(

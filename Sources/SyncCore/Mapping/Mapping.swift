@@ -24,6 +24,10 @@ public struct Mapping: Hashable, Sendable {
     public let endpoint: EndpointPreference
     public let createsVersion: Bool
     public let onChange: ChangePolicy
+    public let watch: WatchPreference
+    /// How often the folder is scanned where events are not to be had.
+    public let poll: Duration
+    public let readyMarker: ReadyMarker?
 
     public init(
         id: MappingID, folder: FilePath, table: TableReference, recursive: Bool = true,
@@ -32,7 +36,8 @@ public struct Mapping: Hashable, Sendable {
         settle: SettlePolicy = SettlePolicy(quiet: .seconds(30), waitsForWriters: true),
         uploadName: UploadNameTemplate, format: UploadFormat = UploadFormat(),
         verification: Verification = .md5, endpoint: EndpointPreference = .auto, createsVersion: Bool = true,
-        onChange: ChangePolicy = .hold
+        onChange: ChangePolicy = .hold, watch: WatchPreference = .auto, poll: Duration = .seconds(60),
+        readyMarker: ReadyMarker? = nil
     ) {
         self.id = id
         self.folder = folder
@@ -51,7 +56,19 @@ public struct Mapping: Hashable, Sendable {
         self.endpoint = endpoint
         self.createsVersion = createsVersion
         self.onChange = onChange
+        self.watch = watch
+        self.poll = poll
+        self.readyMarker = readyMarker
     }
+}
+
+/// How new files are noticed: `watch` in the mapping file.
+public enum WatchPreference: String, CaseIterable, Codable, Sendable {
+    /// By events, and by polling where those are not to be had.
+    case auto
+    /// The same, and polling is said to be a problem.
+    case events
+    case poll
 }
 
 /// What to do with files of 0 bytes.
@@ -109,11 +126,13 @@ public struct AgentSettings: Hashable, Sendable {
     /// Hosts beside the API's own origin that may see the token.
     public var sendTokenTo: [String]
     public var certificateAuthorities: FilePath?
+    /// How often every folder is scanned as a safety net; `nil`: never.
+    public var rescan: Duration?
 
     public init(
         api: String = "https://redivis.com/api/v1", tokenFile: FilePath? = nil, stateDirectory: FilePath? = nil,
         uploads: Int = 4, chunkSize: Int64 = 64 << 20, registrationDoubt: Duration = .seconds(120),
-        sendTokenTo: [String] = [], certificateAuthorities: FilePath? = nil
+        sendTokenTo: [String] = [], certificateAuthorities: FilePath? = nil, rescan: Duration? = .seconds(3600)
     ) {
         self.api = api
         self.tokenFile = tokenFile
@@ -123,6 +142,7 @@ public struct AgentSettings: Hashable, Sendable {
         self.registrationDoubt = registrationDoubt
         self.sendTokenTo = sendTokenTo
         self.certificateAuthorities = certificateAuthorities
+        self.rescan = rescan
     }
 }
 

@@ -24,6 +24,7 @@ extension Mapping {
             }
             end = bytes[(slash + 1)...].firstIndex(of: UInt8(ascii: "/"))
         }
+        if let readyMarker, readyMarker.subject(of: path) != nil { return "ready_marker: \(readyMarker.text)" }
         if let pattern = exclude.first(where: { $0.matches(bytes[...]) }) { return "exclude: \(pattern)" }
         if let pattern = PathPattern.builtInExclusions.first(where: { $0.matches(bytes[...]) }) {
             return "built-in exclude: \(pattern)"

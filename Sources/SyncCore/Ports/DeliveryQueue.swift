@@ -7,6 +7,10 @@ public protocol DeliveryQueue: Sendable {
     /// anew.
     func beginRun(_ mappings: [Mapping]) async throws(Failure)
 
+    /// Takes up an edited mapping file: what has no session yet goes to the table that its mapping has now, and what
+    /// was ignored by rules that have changed is looked at again.
+    func takeUp(_ mappings: [Mapping]) async throws(Failure)
+
     /// Whether `existing` was already decided for a mapping.
     func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict
 
@@ -19,8 +23,10 @@ public protocol DeliveryQueue: Sendable {
 
     /// Notes what a scan saw. A file whose observation is known needs nothing; others begin to settle, and those that
     /// already settle with the same observation go on.
+    ///
+    /// - Parameter hastens: whether those are looked at again at once; something was heard of them.
     func noteSeen(
-        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment
+        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment, hastens: Bool
     ) async throws(Failure) -> SeenSummary
 
     /// Files whose next look is due, at most `limit`.
@@ -88,6 +94,13 @@ public protocol DeliveryQueue: Sendable {
 }
 
 extension DeliveryQueue {
+    /// What a scan saw.
+    public func noteSeen(
+        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment
+    ) async throws(Failure) -> SeenSummary {
+        try await noteSeen(files, in: mapping, lookAgainAfter: quiet, at: now, hastens: false)
+    }
+
     /// After a scan that saw everything.
     public func closeExisting(of mapping: MappingID) async throws(Failure) {
         try await closeExisting(of: mapping, exceptBelow: [])

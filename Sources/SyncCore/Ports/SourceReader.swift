@@ -20,6 +20,26 @@ public protocol SourceReader: Sendable {
 
     /// Whether the folder is there and can be listed; the reason where not.
     func problem(with folder: FilePath) async -> Failure?
+
+    /// What the folder is now; `nil` where it cannot be listed.
+    func root(of folder: FilePath) async -> FolderRoot?
+
+    /// The device (`st_dev`) of the nearest directory above `path` that is there: what is not there below it was
+    /// removed from that device, or was never on it. `nil` where not even the folder can be opened.
+    func device(above path: RelativePath, in folder: FilePath) async -> UInt64?
+}
+
+/// A mapped folder as it is now.
+public struct FolderRoot: Hashable, Sendable {
+    /// `st_dev`.
+    public let device: UInt64
+    /// Whether it has no entry at all.
+    public let isEmpty: Bool
+
+    public init(device: UInt64, isEmpty: Bool) {
+        self.device = device
+        self.isEmpty = isEmpty
+    }
 }
 
 /// One open file, hashed as it is read. Its running hash covers the bytes 0 ..< `hashedOffset`; reading goes on from

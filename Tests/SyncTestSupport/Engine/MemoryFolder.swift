@@ -6,6 +6,9 @@ import SystemPackage
 /// at once, and as strict as the real ones: names lead to inodes, an inode lives while it is open, and every change
 /// shows in its observation.
 public final class MemoryFolder: FolderScanner, SourceReader {
+    /// `st_dev` of all that is in here.
+    static let device: UInt64 = 7
+
     /// What the engine asked for, for hooks.
     public enum Operation: String, CaseIterable, Hashable, Sendable {
         case scan, look, open, observe, rewind, slice
@@ -164,6 +167,17 @@ public final class MemoryFolder: FolderScanner, SourceReader {
 
     public func problem(with folder: FilePath) async -> Failure? { state.withLock { $0.problem(folder) } }
 
+    public func root(of folder: FilePath) async -> FolderRoot? {
+        state.withLock { state in
+            state.problem(folder) == nil
+                ? FolderRoot(device: Self.device, isEmpty: state.names[folder]?.isEmpty ?? true) : nil
+        }
+    }
+
+    public func device(above path: RelativePath, in folder: FilePath) async -> UInt64? {
+        state.withLock { $0.problem(folder) == nil ? Self.device : nil }
+    }
+
     public func look(at path: RelativePath, in folder: FilePath) async throws(Failure) -> FileLook? {
         note(.look, path)
         let result: Result<FileLook?, Failure> = state.withLock { state in
@@ -194,7 +208,8 @@ public final class MemoryFolder: FolderScanner, SourceReader {
 
 extension MemoryFolder.Inode {
     var observation: FileObservation {
-        FileObservation(device: 1, inode: number, size: Int64(bytes.count), modified: modified, changed: changed)
+        FileObservation(
+            device: MemoryFolder.device, inode: number, size: Int64(bytes.count), modified: modified, changed: changed)
     }
 }
 

@@ -3,14 +3,15 @@ import Synchronization
 
 /// The doors of the queue, for hooks.
 public enum QueueOperation: String, CaseIterable, Hashable, Sendable {
-    case beginRun, existingVerdict, closeExisting, noteSeen, settlingDue, nextLook, recordLooks, due, importing
+    case beginRun, takeUp, existingVerdict, closeExisting, noteSeen, settlingDue, nextLook, recordLooks, due, importing
     case delivery, tablesInUse, save, settleContent, resettle, workload, remoteIndex, recordListing, closeListing
     case knownUpload, forgetUpload, endpointFact
 
     /// Whether it changes the database.
     public var writes: Bool {
         switch self {
-        case .beginRun, .closeExisting, .noteSeen, .recordLooks, .save, .settleContent, .resettle, .recordListing,
+        case .beginRun, .takeUp, .closeExisting, .noteSeen, .recordLooks, .save, .settleContent, .resettle,
+            .recordListing,
             .closeListing, .forgetUpload:
             true
         case .existingVerdict, .settlingDue, .nextLook, .due, .importing, .delivery, .tablesInUse, .workload,
@@ -71,6 +72,10 @@ public final class QueueWithHooks: DeliveryQueue {
         try await around(.beginRun) { () throws(Failure) in try await base.beginRun(mappings) }
     }
 
+    public func takeUp(_ mappings: [Mapping]) async throws(Failure) {
+        try await around(.takeUp) { () throws(Failure) in try await base.takeUp(mappings) }
+    }
+
     public func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict {
         try await around(.existingVerdict) { () throws(Failure) in try await base.existingVerdict(of: mapping) }
     }
@@ -82,10 +87,10 @@ public final class QueueWithHooks: DeliveryQueue {
     }
 
     public func noteSeen(
-        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment
+        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment, hastens: Bool
     ) async throws(Failure) -> SeenSummary {
         try await around(.noteSeen) { () throws(Failure) in
-            try await base.noteSeen(files, in: mapping, lookAgainAfter: quiet, at: now)
+            try await base.noteSeen(files, in: mapping, lookAgainAfter: quiet, at: now, hastens: hastens)
         }
     }
 

@@ -1,0 +1,54 @@
+import CLinux
+import Glibc
+import SyncCore
+import SystemPackage
+
+extension LocalSourceReader {
+    public func problem(with folder: FilePath) async -> Failure? {
+        do throws(Failure) {
+            try await threads.run { () throws(Failure) in _ = try Self.listable(folder) }
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    public func root(of folder: FilePath) async -> FolderRoot? {
+        try? await threads.run { () throws(Failure) in
+            let root = try Self.listable(folder)
+            guard case .success(let status) = root.status() else { throw FileTrouble.failure(errno, folder: folder) }
+            return FolderRoot(device: UInt64(status.st_dev), isEmpty: Self.isEmpty(folder))
+        }
+    }
+
+    public func device(above path: RelativePath, in folder: FilePath) async -> UInt64? {
+        try? await threads.run { () throws(Failure) in
+            let root = try OpenFile.folder(folder)
+            var nearest = root
+            // Down from the folder, as far as there is something.
+            for (index, byte) in path.bytes.enumerated() where byte == UInt8(ascii: "/") {
+                guard let parent = RelativePath(bytes: Array(path.bytes[..<index])),
+                    case .success(let found) = root.beneath(parent, flags: clinux_o_path() | O_DIRECTORY)
+                else { break }
+                nearest = found
+            }
+            guard case .success(let status) = nearest.status() else { throw FileTrouble.failure(errno, folder: folder) }
+            return UInt64(status.st_dev)
+        }
+    }
+
+    private static func listable(_ folder: FilePath) throws(Failure) -> OpenFile {
+        let descriptor = folder.withPlatformString { Glibc.open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        guard descriptor >= 0 else { throw FileTrouble.failure(errno, folder: folder) }
+        return OpenFile(descriptor)
+    }
+
+    private static func isEmpty(_ folder: FilePath) -> Bool {
+        guard let stream = folder.withPlatformString({ opendir($0) }) else { return false }
+        defer { closedir(stream) }
+        var names = 0
+        // "." and ".." are always there.
+        while names <= 2, readdir(stream) != nil { names += 1 }
+        return names <= 2
+    }
+}

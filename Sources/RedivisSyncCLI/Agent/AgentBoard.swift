@@ -1,0 +1,152 @@
+import SyncCore
+import SyncEngine
+import Synchronization
+
+/// How the running agent stands, beyond what its database tells: fed by the engine and the services, read by `status`,
+/// the service manager's line and the watchdog.
+final class AgentBoard: Sendable {
+    /// Whoever has to make progress for the agent to be alive.
+    enum Organ: String, CaseIterable, Sendable {
+        case dispatcher, settling, tables, follower, mappingFile
+    }
+
+    struct Folder: Sendable {
+        var state: FolderState
+        var since: Timestamp
+        var lastScan: Timestamp?
+        var lastScanTook: Duration?
+        var files: Int?
+    }
+
+    struct Trouble: Hashable, Sendable {
+        let words: String
+        let since: Timestamp
+        let failure: Failure?
+    }
+
+    struct State: Sendable {
+        var configuration: Configuration
+        var loadedAt: Timestamp
+        var mappingProblems: [String] = []
+        var folders: [MappingID: Folder] = [:]
+        var folderTroubles: [MappingID: Trouble] = [:]
+        var tables: [TableReference: Trouble] = [:]
+        var token: Trouble?
+        var queue: Trouble?
+        fileprivate var beats: [Organ: ContinuousClock.Instant] = [:]
+        fileprivate var scanBegan: [MappingID: ContinuousClock.Instant] = [:]
+    }
+
+    /// Without a sign of life for so long an organ counts as frozen. Each gives one every few seconds.
+    static let longestSilence: Duration = .seconds(120)
+
+    // The engine reports from any of its tasks and must not wait for an actor's turn.
+    private let state: Mutex<State>
+    private let wall: @Sendable () -> Timestamp
+
+    init(_ configuration: Configuration, problems: [String], wall: @escaping @Sendable () -> Timestamp) {
+        self.wall = wall
+        state = Mutex(State(configuration: configuration, loadedAt: wall(), mappingProblems: problems))
+    }
+
+    var snapshot: State { state.withLock { $0 } }
+
+    // MARK: What is told
+
+    func observe(_ report: EngineReport) {
+        let now = wall()
+        switch report {
+        case .folderState(let mapping, let folder): note(folder, of: mapping, at: now)
+        case .scanned(let mapping, let scan): scanned(mapping, scan, at: now)
+        case .folderProblem(let mapping, let failure):
+            state.withLock { $0.folderTroubles[mapping] = $0.folderTroubles[mapping].lasting(failure, at: now) }
+        case .tableReady(let table, _):
+            state.withLock { $0.tables[table] = nil }
+        case .tableProblem(let table, let failure):
+            state.withLock { $0.tables[table] = $0.tables[table].lasting(failure, at: now) }
+        case .queueProblem(let failure):
+            state.withLock { $0.queue = $0.queue.lasting(failure, at: now) }
+        case .alive(let service):
+            beat(Organ(service))
+        case .moved:
+            // The queue works again.
+            state.withLock { if $0.queue != nil { $0.queue = nil } }
+        case .sourceProblem, .sending: break
+        }
+    }
+
+    private func note(_ folder: FolderState, of mapping: MappingID, at now: Timestamp) {
+        state.withLock { state in
+            if folder == .scanning { state.scanBegan[mapping] = .now }
+            var entry = state.folders[mapping] ?? Folder(state: folder, since: now)
+            if entry.state != folder { entry.since = now }
+            entry.state = folder
+            state.folders[mapping] = entry
+            if case .unmounted(let failure) = folder {
+                state.folderTroubles[mapping] = state.folderTroubles[mapping].lasting(failure, at: now)
+            }
+        }
+    }
+
+    private func scanned(_ mapping: MappingID, _ scan: ScanReport, at now: Timestamp) {
+        state.withLock { state in
+            state.folderTroubles[mapping] = nil
+            state.folders[mapping]?.lastScan = now
+            state.folders[mapping]?.lastScanTook = state.scanBegan[mapping].map { .now - $0 }
+            state.folders[mapping]?.files = scan.files
+        }
+    }
+
+    func mappingFile(problems: [String]) { state.withLock { $0.mappingProblems = problems } }
+
+    func mappingFile(takenUp configuration: Configuration, problems: [String]) {
+        let now = wall()
+        state.withLock { state in
+            if state.configuration != configuration { state.loadedAt = now }
+            state.configuration = configuration
+            state.mappingProblems = problems
+            let ids = Set(configuration.mappings.map(\.id))
+            state.folders = state.folders.filter { ids.contains($0.key) }
+            state.folderTroubles = state.folderTroubles.filter { ids.contains($0.key) }
+        }
+    }
+
+    func tokenProblem(_ words: String?) {
+        let now = wall()
+        state.withLock { state in
+            guard words != state.token?.words else { return }
+            state.token = words.map { Trouble(words: $0, since: now, failure: nil) }
+        }
+    }
+
+    // MARK: Signs of life
+
+    func beat(_ organ: Organ) { state.withLock { $0.beats[organ] = .now } }
+
+    /// The organs that were silent for too long; each counts from the start until it first says something.
+    func frozen(since start: ContinuousClock.Instant) -> [Organ] {
+        state.withLock { state in
+            Organ.allCases.filter { (state.beats[$0] ?? start).duration(to: .now) > Self.longestSilence }
+        }
+    }
+}
+
+extension AgentBoard.Organ {
+    init(_ service: EngineService) {
+        switch service {
+        case .dispatcher: self = .dispatcher
+        case .settling: self = .settling
+        case .tables: self = .tables
+        case .follower: self = .follower
+        }
+    }
+}
+
+extension AgentBoard.Trouble? {
+    /// The same trouble goes on; another one begins now.
+    fileprivate func lasting(_ failure: Failure, at now: Timestamp) -> AgentBoard.Trouble {
+        let words = failure.summary
+        if let self, self.words == words { return self }
+        return AgentBoard.Trouble(words: words, since: now, failure: failure)
+    }
+}

@@ -1,0 +1,164 @@
+import FolderWatch
+import Glibc
+import LocalFiles
+import Logging
+import MappingConfig
+import RedivisAPI
+import SQLiteQueue
+import ServiceLifecycle
+import SyncCore
+import SyncEngine
+
+/// `run` without `--once`: the services of the agent, from their start to an orderly end.
+struct AgentProgram: Sendable {
+    let setup: Setup
+    let queue: SQLiteQueue
+    let remote: RedivisRemote
+    let token: LiveToken
+    let logger: Logger
+
+    /// An end takes no longer than this; every state is saved before it is acted on, so that nothing is lost by it.
+    static let longestEnd: Duration = .milliseconds(4500)
+
+    /// Returns after SIGTERM or SIGINT.
+    func run() async throws(CommandFailure) {
+        LocalSourceReader.ignoreLeaseSignals()
+        let notifier = ServiceNotifier()
+        let ports = setup.ports(queue: queue, remote: remote)
+        let watcher: InotifyFolderWatcher
+        do throws(Failure) {
+            watcher = try InotifyFolderWatcher(clock: ports.clock)
+        } catch {
+            throw CommandFailure(error)
+        }
+        let transfers = RunBoard(logger: logger)
+        let board = AgentBoard(
+            setup.configuration, problems: setup.problems?.problems.map(\.description) ?? [],
+            wall: { ports.clock.now().wall })
+        let agent = AgentRun(
+            configuration: setup.configuration, ports: ports, watcher: watcher, host: Setup.hostName,
+            observer: { report in
+                transfers.observe(report)
+                board.observe(report)
+            })
+        let mappingFile = MappingFileService(
+            setup, agent: agent, token: token, sources: ports.sources, board: board, notifier: notifier,
+            logger: logger)
+        let services: [any Service] = [
+            EngineServiceRunner(agent: agent), mappingFile,
+            NotifyService(notifier: notifier, board: board, transfers: transfers, queue: queue, logger: logger),
+        ]
+        let group = ServiceGroup(configuration: .init(services: services, logger: logger.quiet))
+        await run(group, notifier)
+        await watcher.stop()
+        do throws(Failure) {
+            try await queue.flushReceipts()
+        } catch {
+            throw CommandFailure(error)
+        }
+        logger.notice("stopped")
+    }
+
+    private func run(_ group: ServiceGroup, _ notifier: ServiceNotifier) async {
+        await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask {
+                await SignalWatch.wait()
+                guard !Task.isCancelled else { return }
+                notifier.tell(.stopping)
+                Self.endAnyway(logger)
+                await group.triggerGracefulShutdown()
+            }
+            do {
+                try await group.run()
+            } catch {
+                logger.critical("a service of the agent has ended", metadata: ["reason": "\(error)"])
+            }
+            tasks.cancelAll()
+        }
+    }
+
+    /// A file system that hangs, or a scan in its midst, does not keep the agent from ending.
+    private static func endAnyway(_ logger: Logger) {
+        Task.detached {
+            try? await Task.sleep(for: longestEnd)
+            logger.notice("stopped without waiting any longer; what was under way goes on at the next start")
+            _exit(0)
+        }
+    }
+}
+
+/// The engine as one of the services.
+private struct EngineServiceRunner: Service {
+    let agent: AgentRun
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown { try await agent.run() }
+    }
+}
+
+/// Tells the service manager that the agent is ready, what it does, and that it is alive.
+private struct NotifyService: Service {
+    let notifier: ServiceNotifier
+    let board: AgentBoard
+    let transfers: RunBoard
+    let queue: SQLiteQueue
+    let logger: Logger
+
+    static let pause: Duration = .seconds(10)
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            notifier.tell(.ready)
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await tellStatus() }
+                if let interval = notifier.watchdogInterval { group.addTask { await feedWatchdog(interval) } }
+            }
+        }
+    }
+
+    private func tellStatus() async {
+        var last = ""
+        while !Task.isCancelled {
+            let counts = transfers.snapshot
+            let line =
+                "\(Words.count(counts.delivered, "file")) delivered since the start, "
+                + "\(Words.count(counts.transfers.count, "transfer")) under way"
+            if line != last { notifier.tell(.status(line)) }
+            last = line
+            try? await Task.sleep(for: Self.pause)
+        }
+    }
+
+    /// At half of what the manager waits, and only while every part of the agent makes progress and the database can be
+    /// read: an agent that is frozen is started anew.
+    private func feedWatchdog(_ interval: Duration) async {
+        let start = ContinuousClock.now
+        while !Task.isCancelled {
+            let frozen = board.frozen(since: start)
+            if frozen.isEmpty, await canRead() {
+                notifier.tell(.watchdog)
+            } else {
+                logger.critical("frozen", metadata: ["parts": "\(frozen.map(\.rawValue).joined(separator: ", "))"])
+            }
+            try? await Task.sleep(for: interval / 2)
+        }
+    }
+
+    private func canRead() async -> Bool {
+        do throws(Failure) {
+            _ = try await queue.nextLook()
+            return true
+        } catch {
+            return false
+        }
+    }
+}
+
+extension Logger {
+    /// For libraries, whose notes about their own working are nobody's matter here.
+    fileprivate var quiet: Logger {
+        var logger = self
+        logger.logLevel = .error
+        return logger
+    }
+}

@@ -1,0 +1,157 @@
+import Glibc
+import Logging
+import MappingConfig
+import ServiceLifecycle
+import SyncCore
+import SyncEngine
+import UnixSignals
+
+/// Takes up edits of the mapping file, and of the token, while the agent runs.
+///
+/// An edit is taken up wholly or not at all; what is wrong with a file that cannot be taken up stays on the board until
+/// it is mended. The last good file is kept in the state, for the next start.
+actor MappingFileService: Service {
+    private let setup: Setup
+    private let agent: AgentRun
+    private let token: LiveToken
+    private let board: AgentBoard
+    private let notifier: ServiceNotifier
+    private let logger: Logger
+    private let look: MappingFileLook
+    private var loaded: LoadedMappingFile
+    private var lastTokenProblem: TokenProblem?
+
+    /// Two looks, and the reading, are well within the two seconds in which an edit is to take effect.
+    static let pause: Duration = .milliseconds(500)
+    static let looksPerTokenRead = 4
+
+    init(
+        _ setup: Setup, agent: AgentRun, token: LiveToken, sources: any SourceReader, board: AgentBoard,
+        notifier: ServiceNotifier, logger: Logger
+    ) {
+        self.setup = setup
+        self.agent = agent
+        self.token = token
+        self.board = board
+        self.notifier = notifier
+        self.logger = logger
+        loaded = setup.file
+        look = MappingFileLook(path: setup.file.path, sources: sources)
+    }
+
+    nonisolated func run() async throws {
+        await cancelWhenGracefulShutdown { await self.watch() }
+    }
+
+    /// Reads the file and the token again, edited or not.
+    func reload() async {
+        notifier.tell(.reloading)
+        await take(await look.look(mustRead: true))
+        await refreshToken()
+        await agent.retryRefusals()
+        notifier.tell(.ready)
+    }
+
+    private func watch() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for await _ in await UnixSignalsSequence(trapping: .sighup) { await self.reload() }
+            }
+            group.addTask {
+                var round = 0
+                while !Task.isCancelled {
+                    await self.lookOnce(readsToken: round.isMultiple(of: Self.looksPerTokenRead))
+                    round &+= 1
+                    try? await Task.sleep(for: Self.pause)
+                }
+            }
+        }
+    }
+
+    private func lookOnce(readsToken: Bool) async {
+        board.beat(.mappingFile)
+        await take(await look.look())
+        if readsToken { await refreshToken() }
+    }
+
+    private func take(_ finding: MappingFileLook.Finding) async {
+        switch finding {
+        case .nothingNew: break
+        case .broken(let problems): refuse(problems.problems)
+        case .edited(let file):
+            let own = setup.problemsOfOwnFiles(in: file)
+            guard own.isEmpty else { return refuse(own) }
+            await takeUp(file)
+        }
+    }
+
+    private func refuse(_ problems: [MappingProblem]) {
+        board.mappingFile(problems: problems.map(\.description))
+        for problem in problems {
+            logger.error(
+                "the mapping file is not valid; the last good one stays in force", metadata: ["problem": "\(problem)"])
+        }
+    }
+
+    private func takeUp(_ file: LoadedMappingFile) async {
+        let (configuration, waiting) = file.configuration.keepingWhatNeedsARestart(from: loaded.configuration)
+        do throws(Failure) {
+            try await agent.takeUp(configuration)
+        } catch {
+            board.mappingFile(problems: ["the edited mapping file could not be taken up: \(error)"])
+            await look.forget()
+            return
+        }
+        if file.bytes != loaded.bytes {
+            logger.notice("the mapping file was taken up", metadata: ["mappings": "\(configuration.mappings.count)"])
+        }
+        loaded = file
+        board.mappingFile(
+            takenUp: configuration,
+            problems: waiting.map { "\(file.path): `\($0)` was edited; restart the agent for that to take effect" })
+        do {
+            try LastGoodMappingFile.keep(file, in: setup.statePath)
+        } catch {
+            logger.warning(
+                "the mapping file could not be kept for the next start", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    private func refreshToken() async {
+        do throws(TokenProblem) {
+            let isNew = try token.refresh()
+            lastTokenProblem = nil
+            board.tokenProblem(nil)
+            guard isNew else { return }
+            logger.notice("another token is used from now on")
+            await agent.retryRefusals()
+        } catch {
+            board.tokenProblem(error.description)
+            if lastTokenProblem == nil {
+                logger.warning("the token cannot be read; the last one is used", metadata: ["reason": "\(error)"])
+            }
+            lastTokenProblem = error
+        }
+    }
+}
+
+extension Configuration {
+    /// This file with those settings of the one in force that a running agent cannot change.
+    /// - Returns: and the keys whose edits wait for a restart.
+    fileprivate func keepingWhatNeedsARestart(from current: Configuration) -> (Configuration, waiting: [String]) {
+        var merged = settings
+        var waiting: [String] = []
+        func keep<Value: Equatable>(_ key: String, _ path: WritableKeyPath<AgentSettings, Value>) {
+            guard merged[keyPath: path] != current.settings[keyPath: path] else { return }
+            merged[keyPath: path] = current.settings[keyPath: path]
+            waiting.append(key)
+        }
+        keep("api", \.api)
+        keep("state_directory", \.stateDirectory)
+        keep("token_file", \.tokenFile)
+        keep("send_token_to", \.sendTokenTo)
+        keep("ca_file", \.certificateAuthorities)
+        keep("registration_doubt", \.registrationDoubt)
+        return (Configuration(settings: merged, mappings: mappings), waiting)
+    }
+}

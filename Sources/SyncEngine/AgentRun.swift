@@ -1,0 +1,205 @@
+import SyncCore
+
+/// `run`: watches, settles, delivers, until it is told to stop.
+public struct AgentRun: Sendable {
+    private let live: LiveConfiguration
+    private let ports: EnginePorts
+    private let watcher: any FolderWatcher
+    private let observer: EngineObserver
+    private let intake: FolderIntake
+    private let dispatcher: DeliveryDispatcher
+    private let follower: ImportFollower
+    private let runner: DeliveryRunner
+    private let tables: TableKeeper
+    private let folders: FolderSupervisor
+    private let settleBell = WorkBell()
+
+    /// How often what could not be watched is tried again.
+    static let watchRetry: Duration = .seconds(30)
+    /// The longest that a service waits where nothing rings.
+    static let longestPause: Duration = .seconds(60)
+
+    /// - Parameter host: the name that `{host}` stands for in `upload_name`.
+    public init(
+        configuration: Configuration, ports: EnginePorts, watcher: any FolderWatcher, host: String,
+        observer: @escaping EngineObserver
+    ) {
+        let live = LiveConfiguration(configuration)
+        let refusals = RefusalDesk()
+        let directory = TableDirectory(
+            ports: ports, registrationDoubt: configuration.settings.registrationDoubt,
+            onRefusal: { await refusals.take($0) }, observer: observer)
+        let follower = ImportFollower(ports: ports, observer: observer)
+        let runner = DeliveryRunner(
+            configuration: live, ports: ports, directory: directory, follower: follower, observer: observer)
+        let dispatcher = DeliveryDispatcher(
+            configuration: live, ports: ports, directory: directory, runner: runner, observer: observer)
+        let intake = FolderIntake(configuration: live, ports: ports, host: host, observer: observer)
+        let bell = settleBell
+        self.live = live
+        self.ports = ports
+        self.watcher = watcher
+        self.observer = observer
+        self.intake = intake
+        self.follower = follower
+        self.runner = runner
+        self.dispatcher = dispatcher
+        tables = TableKeeper(ports: ports, directory: directory, observer: observer) { table in
+            await follower.notice(table)
+            await dispatcher.ring()
+        }
+        folders = FolderSupervisor { mapping in
+            FolderKeeper(
+                mapping, configuration: live, ports: ports, watcher: watcher, intake: intake, observer: observer,
+                onNews: { await bell.ring() })
+        }
+        refusalDesk = refusals
+    }
+
+    private let refusalDesk: RefusalDesk
+
+    /// Runs until the task is cancelled; every file is then at a place that was saved.
+    ///
+    /// - Throws: a `Failure` of kind `stateUnavailable` where the queue cannot be used at all.
+    public func run() async throws {
+        let configuration = live.current
+        try await ports.queue.beginRun(configuration.mappings)
+        await refusalDesk.open(with: tables)
+        await tables.want(await tablesNeeded(by: configuration))
+        await withDiscardingTaskGroup { group in
+            group.addTask { await dispatcher.run() }
+            group.addTask { await follower.run { event, delivery in await runner.apply(event, to: delivery) } }
+            group.addTask { await tables.run() }
+            group.addTask { await settle() }
+            group.addTask { await retryWatches() }
+            group.addTask { await folders.run(configuration) }
+        }
+    }
+
+    /// Takes up an edited mapping file, wholly or not at all.
+    ///
+    /// - Throws: a `Failure` of kind `stateUnavailable`; the old one stays in force then.
+    public func takeUp(_ configuration: Configuration) async throws(Failure) {
+        let before = live.current
+        guard configuration != before else { return }
+        try await ports.queue.takeUp(configuration.mappings)
+        live.replace(with: configuration)
+        await tables.want(await tablesNeeded(by: configuration))
+        await tables.retryNow()
+        if configuration.mappings != before.mappings { await folders.update(to: configuration) }
+        await settleBell.ring()
+        await dispatcher.ring()
+    }
+
+    /// The token may be another one by now, or a person wants to see at once whether a refusal was lifted.
+    public func retryRefusals() async { await tables.retryNow() }
+
+    /// Rows were changed by hand.
+    public func ring() async {
+        await settleBell.ring()
+        await dispatcher.ring()
+    }
+
+    private func tablesNeeded(by configuration: Configuration) async -> Set<TableReference> {
+        let used = (try? await ports.queue.tablesInUse()) ?? []
+        return used.union(configuration.mappings.map(\.table))
+    }
+
+    // MARK: Loops
+
+    private func settle() async {
+        while !Task.isCancelled {
+            observer(.alive(.settling))
+            var pause = Self.longestPause
+            do {
+                let next = try await intake.lookAtDueFiles()
+                await dispatcher.ring()
+                if let next {
+                    let left = next.since(ports.clock.now().monotonic) ?? .zero
+                    pause = min(max(left, .milliseconds(1)), Self.longestPause)
+                }
+            } catch let failure as Failure {
+                observer(.queueProblem(failure))
+                pause = .seconds(1)
+            } catch {
+                return
+            }
+            await settleBell.wait(atMost: pause, on: ports.clock)
+        }
+    }
+
+    private func retryWatches() async {
+        while !Task.isCancelled {
+            try? await ports.clock.sleep(for: Self.watchRetry)
+            watcher.retryUnwatched()
+        }
+    }
+}
+
+/// Between the directory of tables, which is made first, and the keeper, which needs it.
+private actor RefusalDesk {
+    private var keeper: TableKeeper?
+
+    func open(with keeper: TableKeeper) { self.keeper = keeper }
+
+    func take(_ refusal: TableDirectory.Refusal) async {
+        await keeper?.noteRefusal(refusal.table, refusal.failure)
+    }
+}
+
+/// One keeper for each mapping, as the mapping file has them now.
+actor FolderSupervisor {
+    private let makeKeeper: @Sendable (Mapping) -> FolderKeeper
+    private var wanted: [Mapping] = []
+    private var keepers: [MappingID: (mapping: Mapping, keeper: FolderKeeper, task: Task<Void, Never>)] = [:]
+    private var isRunning = false
+    private var end: CheckedContinuation<Void, Never>?
+
+    init(makeKeeper: @escaping @Sendable (Mapping) -> FolderKeeper) {
+        self.makeKeeper = makeKeeper
+    }
+
+    /// Runs until it is cancelled, and returns when every keeper has ended.
+    func run(_ configuration: Configuration) async {
+        isRunning = true
+        await update(to: configuration)
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                if Task.isCancelled { continuation.resume() } else { end = continuation }
+            }
+        } onCancel: {
+            Task { await self.stop() }
+        }
+        isRunning = false
+        let tasks = keepers.values.map(\.task)
+        keepers = [:]
+        for task in tasks { task.cancel() }
+        for task in tasks { await task.value }
+    }
+
+    private func stop() {
+        end?.resume()
+        end = nil
+    }
+
+    /// Mappings that stayed as they were go on; the others' folders are watched and scanned anew. Whose a file is
+    /// follows from all mappings together, so those that go on look at their files again.
+    func update(to configuration: Configuration) async {
+        guard isRunning else { return }
+        var ended: [Task<Void, Never>] = []
+        for (id, running) in keepers where configuration.mapping(id) != running.mapping {
+            running.task.cancel()
+            ended.append(running.task)
+            keepers[id] = nil
+        }
+        for task in ended { await task.value }
+        for mapping in configuration.mappings {
+            if let running = keepers[mapping.id] {
+                await running.keeper.rescan()
+            } else {
+                let keeper = makeKeeper(mapping)
+                keepers[mapping.id] = (mapping, keeper, Task { await keeper.run() })
+            }
+        }
+    }
+}
