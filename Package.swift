@@ -69,6 +69,7 @@ let package = Package(
             ["SyncCore", httpClient, logging, nioCore, nioFoundationCompat, nioHTTP1, nioPosix, nioSSL]),
         library("MappingConfig", ["SyncCore", logging, system, yams]),
         library("SyncEngine", ["SyncCore", logging]),
+        library("StatusServer", ["SyncCore", hummingbird, logging, nioCore, system]),
         library("RedivisSandbox", [crypto, hummingbird, logging, nioCore, nioHTTP1, nioPosix]),
 
         // Rank 2: commands, exit codes, and the one file that names all concrete types.
@@ -76,7 +77,8 @@ let package = Package(
             "RedivisSyncCLI",
             [
                 "SyncCore", "CLinux", "FolderWatch", "LocalFiles", "SQLiteQueue", "RedivisAPI", "MappingConfig",
-                "SyncEngine", "RedivisSandbox", argumentParser, logging, system, unixSignals,
+                "SyncEngine", "StatusServer", "RedivisSandbox", argumentParser, httpClient, logging, nioCore, nioHTTP1,
+                system, unixSignals,
             ]),
 
         // Rank 3: the entry point.
@@ -92,6 +94,7 @@ let package = Package(
         tests("RedivisAPI", ["SyncCore", "RedivisSandbox", logging, nioCore, nioHTTP1, nioPosix, nioSSL]),
         tests("MappingConfig", ["SyncCore", system]),
         tests("SyncEngine", ["SyncCore", "SQLiteQueue", "LocalFiles", "FolderWatch", logging, system]),
+        tests("StatusServer", ["SyncCore", system]),
         tests("RedivisSandbox", [], resources: [.copy("Transcripts")]),
         tests("RedivisSyncCLI", ["SyncCore", "SQLiteQueue", "MappingConfig", argumentParser, logging, system]),
     ]
