@@ -152,7 +152,8 @@ struct ConfigurationBuilder {
                 waitsForWriters: text("open_writers", block, .mapping) != "ignore"),
             uploadName: uploadName, format: format, verification: choice("verify", block) ?? .md5,
             endpoint: (choice("endpoint", block) as Endpoint?).map { .fixed($0) } ?? .auto,
-            createsVersion: flag("create_version", block) ?? true, onChange: choice("on_change", block) ?? .hold)
+            createsVersion: flag("create_version", block) ?? true, onChange: choice("on_change", block) ?? .hold,
+            isPaused: flag("paused", block) ?? false)
     }
 
     private mutating func reportMissing(_ named: NamedBlock) {

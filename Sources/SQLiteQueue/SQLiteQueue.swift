@@ -200,6 +200,23 @@ public final class SQLiteQueue: DeliveryQueue {
         try await write { try $0.ignoreByHand(path, in: mapping, table: table, at: now.wall) }
     }
 
+    // MARK: Pauses
+
+    /// Lets deliveries of one mapping, or of all, begin no new transfer, for good: until `resume`. What has a session
+    /// goes on to its end; files are still seen, settle and queue.
+    public func pause(_ mapping: MappingID?) async throws(Failure) -> PauseChange {
+        try await write { try $0.pause(mapping) }
+    }
+
+    public func resume(_ mapping: MappingID?, at now: Moment) async throws(Failure) -> PauseChange {
+        try await write { try $0.resume(mapping, run: now.monotonic.run) }
+    }
+
+    /// What an edited mapping file says of `paused`; `beginRun` does the same at a start.
+    public func takeUpPauses(of mappings: [Mapping], at now: Moment) async throws(Failure) {
+        try await write { try $0.takeUpPauses(of: mappings, run: now.monotonic.run) }
+    }
+
     // MARK: The table's uploads
 
     public func remoteIndex(of table: TableKey) async throws(Failure) -> RemoteIndexState {

@@ -43,13 +43,16 @@ struct QueueControl: AgentControl {
 
     /// - Returns: `nil` for what is no change of the queue.
     private func change(_ request: ControlRequest) async throws(ControlRefusal) -> ControlOutcome? {
+        try checkMapping(of: request)
         do throws(Failure) {
             switch request {
             case .retry(let paths): return try await retry(paths)
             case .retryAll: return try await retryAll()
             case .forget(let paths): return try await forget(paths)
             case .resolve(let paths, let decision): return try await resolve(paths, decision)
-            case .pause, .resume, .acceptPlan, .reload, .status: return nil
+            case .pause(let mapping): return Self.paused(mapping, try await queue.pause(mapping))
+            case .resume(let mapping): return Self.resumed(mapping, try await queue.resume(mapping, at: clock.now()))
+            case .acceptPlan, .reload, .status: return nil
             }
         } catch {
             throw ControlRefusal(error)
@@ -61,9 +64,16 @@ struct QueueControl: AgentControl {
         case .acceptPlan: await duties.acceptPlan()
         case .reload: await duties.reload()
         case .status: await duties.status()
-        case .retry, .retryAll, .forget, .resolve, .pause, .resume:
-            .refused(ControlRefusal(.unavailable, "this version does not do that"))
+        // Changes of the queue all; see `change`.
+        case .retry, .retryAll, .forget, .resolve, .pause, .resume: .done(ControlOutcome())
         }
+    }
+
+    private func checkMapping(of request: ControlRequest) throws(ControlRefusal) {
+        guard let mapping = request.mapping, configuration().mapping(mapping) == nil else { return }
+        let known = configuration().mappings.map(\.id.value).joined(separator: ", ")
+        throw ControlRefusal(
+            .wrongRequest, "there is no mapping \(mapping) in the mapping file", remedy: "it has: \(known)")
     }
 
     // MARK: Verbs

@@ -24,6 +24,7 @@ struct OnceDuties: AgentDuties {
 
     func status() async -> ControlAnswer {
         let counts = board.snapshot
+        let pauses = (try? await queue.reader.pauses()) ?? Pauses()
         var status = AgentStatus(
             startedAt: board.startedAt, version: Version.text, processID: getpid(),
             mappingFile: .init(
@@ -32,7 +33,11 @@ struct OnceDuties: AgentDuties {
         status.mappings = setup.configuration.mappings.map { mapping in
             var entry = MappingStatus(
                 id: mapping.id, folder: PathBytes(mapping.folder.bytes), table: mapping.table.text)
-            entry.state = counts.tableProblems[mapping.table] == nil ? nil : .blocked
+            if pauses.reason(of: mapping.id) != nil {
+                entry.state = .paused
+            } else if counts.tableProblems[mapping.table] != nil {
+                entry.state = .blocked
+            }
             return entry
         }
         status.transfers = await transfers(counts)

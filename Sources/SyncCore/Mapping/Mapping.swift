@@ -24,6 +24,8 @@ public struct Mapping: Hashable, Sendable {
     public let endpoint: EndpointPreference
     public let createsVersion: Bool
     public let onChange: ChangePolicy
+    /// Whether new transfers wait.
+    public let isPaused: Bool
 
     public init(
         id: MappingID, folder: FilePath, table: TableReference, recursive: Bool = true,
@@ -32,7 +34,7 @@ public struct Mapping: Hashable, Sendable {
         settle: SettlePolicy = SettlePolicy(quiet: .seconds(30), waitsForWriters: true),
         uploadName: UploadNameTemplate, format: UploadFormat = UploadFormat(),
         verification: Verification = .md5, endpoint: EndpointPreference = .auto, createsVersion: Bool = true,
-        onChange: ChangePolicy = .hold
+        onChange: ChangePolicy = .hold, isPaused: Bool = false
     ) {
         self.id = id
         self.folder = folder
@@ -51,6 +53,7 @@ public struct Mapping: Hashable, Sendable {
         self.endpoint = endpoint
         self.createsVersion = createsVersion
         self.onChange = onChange
+        self.isPaused = isPaused
     }
 }
 

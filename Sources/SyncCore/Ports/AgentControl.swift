@@ -38,6 +38,14 @@ public enum ControlRequest: Hashable, Codable, Sendable {
     case reload
     case status
 
+    /// The one mapping that it is about, where it names one.
+    public var mapping: MappingID? {
+        switch self {
+        case .pause(let mapping), .resume(let mapping): mapping
+        case .retry, .retryAll, .forget, .resolve, .acceptPlan, .reload, .status: nil
+        }
+    }
+
     /// How long carrying it out may take before whoever waits is told that it goes on without them. Those that may
     /// touch every row have minutes.
     public var patience: Duration {

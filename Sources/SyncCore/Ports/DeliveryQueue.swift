@@ -164,6 +164,8 @@ public struct Workload: Hashable, Sendable {
     public var importing = 0
     /// Of tables that cannot be worked on now.
     public var blocked = 0
+    /// Without a session, and their mapping is paused.
+    public var paused = 0
     public var nextDue: MonotonicInstant?
 
     public init() {}
