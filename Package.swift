@@ -70,6 +70,7 @@ let package = Package(
             ["SyncCore", httpClient, logging, nioCore, nioFoundationCompat, nioHTTP1, nioPosix, nioSSL]),
         library("MappingConfig", ["SyncCore", logging, system, yams]),
         library("SyncEngine", ["SyncCore", logging]),
+        library("StatusServer", ["SyncCore", hummingbird, logging, nioCore, system]),
         library("RedivisSandbox", [crypto, hummingbird, logging, nioCore, nioHTTP1, nioPosix]),
 
         // Rank 2: commands, exit codes, and the one file that names all concrete types.
@@ -77,7 +78,8 @@ let package = Package(
             "RedivisSyncCLI",
             [
                 "SyncCore", "CLinux", "FolderWatch", "LocalFiles", "SQLiteQueue", "RedivisAPI", "MappingConfig",
-                "SyncEngine", "RedivisSandbox", argumentParser, logging, serviceLifecycle, system, unixSignals,
+                "SyncEngine", "StatusServer", "RedivisSandbox", argumentParser, httpClient, logging, nioCore, nioHTTP1,
+                serviceLifecycle, system, unixSignals,
             ]),
 
         // Rank 3: the entry point.
@@ -93,6 +95,7 @@ let package = Package(
         tests("RedivisAPI", ["SyncCore", "RedivisSandbox", logging, nioCore, nioHTTP1, nioPosix, nioSSL]),
         tests("MappingConfig", ["SyncCore", system]),
         tests("SyncEngine", ["SyncCore", "SQLiteQueue", "LocalFiles", "FolderWatch", logging, system]),
+        tests("StatusServer", ["SyncCore", system]),
         tests("RedivisSandbox", [], resources: [.copy("Transcripts")]),
         tests("RedivisSyncCLI", ["SyncCore", "SQLiteQueue", "MappingConfig", argumentParser, logging, system]),
     ]

@@ -155,7 +155,8 @@ struct ConfigurationBuilder {
             endpoint: (choice("endpoint", block) as Endpoint?).map { .fixed($0) } ?? .auto,
             createsVersion: flag("create_version", block) ?? true, onChange: choice("on_change", block) ?? .hold,
             watch: choice("watch", block) ?? .auto, poll: duration("poll", block, .mapping) ?? .seconds(60),
-            readyMarker: text("ready_marker", block, .mapping).flatMap { ReadyMarker($0) })
+            readyMarker: text("ready_marker", block, .mapping).flatMap { ReadyMarker($0) },
+            isPaused: flag("paused", block) ?? false)
     }
 
     private mutating func reportMissing(_ named: NamedBlock) {

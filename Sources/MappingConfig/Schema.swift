@@ -201,7 +201,7 @@ public enum Schema {
             "Whether to send what a file holds while it still grows."),
         key("priority", .mapping, .count(-1000...1000), "0", .defaultOnly, "Mappings with more go first."),
         key("window", .mapping, .window, "always", .defaultOnly, #"When to send, as in `"20:00-06:00"`."#),
-        key("paused", .mapping, .flag, "false", .defaultOnly, "Whether new transfers of this mapping wait."),
+        key("paused", .mapping, .flag, "false", "Whether new transfers of this mapping wait."),
     ]
 
     private static let format: [SchemaKey] = [

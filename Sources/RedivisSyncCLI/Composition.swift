@@ -5,6 +5,7 @@ import Logging
 import MappingConfig
 import RedivisAPI
 import SQLiteQueue
+import StatusServer
 import SyncCore
 import SyncEngine
 import SystemPackage
@@ -150,13 +151,29 @@ struct Setup: Sendable {
         return false
     }
 
+    /// For commands that change what the queue holds: nothing that is made belongs to root where an agent of another
+    /// user is to find it.
+    func openQueueForChange(logger: Logger) async throws(CommandFailure) -> SQLiteQueue {
+        do throws(StateProblem) {
+            // Before its first run an agent's directory is not there; its owner will be that of the one above.
+            var above = statePath
+            while !OwnPaths.exists(above), above != above.removingLastComponent() { above.removeLastComponent() }
+            try actAsOwner(of: above)
+        } catch {
+            throw CommandFailure(error)
+        }
+        return try await openQueue(logger: logger)
+    }
+
     /// Root acts as the owner of the state directory, so that it leaves no file there that the agent cannot use.
-    private func actAsOwner() throws(StateProblem) {
-        guard geteuid() == 0, OwnPaths.exists(statePath) else { return }
-        let owner = try StateDirectory.owner(of: statePath)
+    private func actAsOwner() throws(StateProblem) { try actAsOwner(of: statePath) }
+
+    private func actAsOwner(of directory: FilePath) throws(StateProblem) {
+        guard geteuid() == 0, OwnPaths.exists(directory) else { return }
+        let owner = try StateDirectory.owner(of: directory)
         guard owner.user != 0 else { return }
         guard setegid(owner.group) == 0, seteuid(owner.user) == 0 else {
-            throw .systemCall(statePath, doing: "act as the owner of", Errno(rawValue: errno))
+            throw .systemCall(directory, doing: "act as the owner of", Errno(rawValue: errno))
         }
     }
 
@@ -182,9 +199,20 @@ struct Setup: Sendable {
             sources: LocalSourceReader(), queue: queue, remote: remote, random: { Double.random(in: 0..<1) })
     }
 
-    static func now() -> Moment {
+    // MARK: Control
+
+    /// For a command that holds the state's lock itself.
+    func withoutAgent(_ queue: SQLiteQueue) -> QueueControl {
         var generator = SystemRandomNumberGenerator()
-        return SystemClock(drawingRunFrom: &generator).now()
+        let configuration = configuration
+        return QueueControl(
+            queue: queue, configuration: { configuration }, clock: SystemClock(drawingRunFrom: &generator),
+            duties: NoAgent())
+    }
+
+    /// Answers commands until the task is cancelled.
+    func serveControl(_ control: QueueControl) async throws(Failure) {
+        try await ControlServer(in: statePath, control: control).run()
     }
 
     static var hostName: String {

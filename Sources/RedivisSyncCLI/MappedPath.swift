@@ -15,7 +15,14 @@ struct MappedPath {
         of argument: PathArgument, in configuration: Configuration,
         resolve: (FilePath) -> FilePath = OwnPaths.resolved
     ) -> [MappedPath] {
-        let written = argument.absolute
+        all(ofAbsolute: argument.absolute, in: configuration, resolve: resolve)
+    }
+
+    /// - Parameter written: from the root, without `.` and `..`.
+    static func all(
+        ofAbsolute written: [UInt8], in configuration: Configuration,
+        resolve: (FilePath) -> FilePath = OwnPaths.resolved
+    ) -> [MappedPath] {
         let resolved = Self.resolved(written, resolve)
         return configuration.mappings.compactMap { mapping in
             let path = below(mapping.folder, written) ?? below(resolve(mapping.folder), resolved)

@@ -87,8 +87,9 @@ public final class SQLiteQueue: DeliveryQueue {
         try await write { try $0.beginRun(mappings) }
     }
 
-    public func takeUp(_ mappings: [Mapping]) async throws(Failure) {
-        try await write { try $0.takeUp(mappings) }
+    public func takeUp(_ mappings: [Mapping], at now: Moment) async throws(Failure) {
+        note(now.monotonic)
+        try await write { try $0.takeUp(mappings, run: now.monotonic.run) }
     }
 
     public func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict {
@@ -208,6 +209,18 @@ public final class SQLiteQueue: DeliveryQueue {
         _ path: RelativePath, in mapping: MappingID, table: TableReference, at now: Moment
     ) async throws(Failure) -> DeliveryID {
         try await write { try $0.ignoreByHand(path, in: mapping, table: table, at: now.wall) }
+    }
+
+    // MARK: Pauses
+
+    /// Lets deliveries of one mapping, or of all, begin no new transfer, for good: until `resume`. What has a session
+    /// goes on to its end; files are still seen, settle and queue.
+    public func pause(_ mapping: MappingID?) async throws(Failure) -> PauseChange {
+        try await write { try $0.pause(mapping) }
+    }
+
+    public func resume(_ mapping: MappingID?, at now: Moment) async throws(Failure) -> PauseChange {
+        try await write { try $0.resume(mapping, run: now.monotonic.run) }
     }
 
     // MARK: The table's uploads

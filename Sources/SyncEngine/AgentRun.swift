@@ -82,7 +82,7 @@ public struct AgentRun: Sendable {
     public func takeUp(_ configuration: Configuration) async throws(Failure) {
         let before = live.current
         guard configuration != before else { return }
-        try await ports.queue.takeUp(configuration.mappings)
+        try await ports.queue.takeUp(configuration.mappings, at: ports.clock.now())
         live.replace(with: configuration)
         await tables.want(await tablesNeeded(by: configuration))
         await tables.retryNow()

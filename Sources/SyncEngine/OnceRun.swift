@@ -61,6 +61,9 @@ public struct OnceRun: Sendable {
         }
     }
 
+    /// The queue was changed from outside: there may be work.
+    public func ring() async { await dispatcher.ring() }
+
     // MARK: Tables
 
     /// Makes every table ready, each in its own time; those that are refused are reported and left alone.

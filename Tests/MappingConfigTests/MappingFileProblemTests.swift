@@ -280,7 +280,6 @@ import Testing
         ("create_table", "{merge_strategy: append}", "false"), ("release", "when_idle", "never"),
         ("after_delivery", "{move: /x}", "keep"),
         ("upload_while_growing", "true", "false"), ("priority", "5", "0"), ("window", "20:00-06:00", "always"),
-        ("paused", "true", "false"),
     ])
     func laterKeysOfAMappingTakeTheirDefaultOnly(key: String, value: String, standard: String) {
         let shown = value.replacing("\"", with: "")

@@ -20,7 +20,7 @@ import Testing
     }
 
     private func json(_ summary: DeliverySummary) -> String {
-        JSONText.line(FileEntry(summary, folder: "/data/weather"))
+        JSONText.line(FileEntry(summary, in: try? Given.mapping()))
     }
 
     private func read(_ summary: DeliverySummary) throws -> Read {
@@ -33,6 +33,17 @@ import Testing
         #expect(entry.path == path)
         #expect(entry.path_base64 == nil)
         #expect(entry.folder == "/data/weather")
+    }
+
+    @Test(arguments: [
+        (Pauses.Reason.everything, "redivis-sync resume"), (.byHand, "redivis-sync resume weather"),
+        (.byFile, "take `paused: true` out of the mapping file"),
+    ])
+    func whatAPauseHoldsBackSaysHowItEnds(_ pause: Pauses.Reason, _ remedy: String) throws {
+        let entry = try read(Given.summary(.waiting(.opening, Given.delay), pause: pause))
+        #expect(entry.reason == "its mapping is paused")
+        #expect(entry.remedy == remedy)
+        #expect(entry.next_attempt_at == nil)
     }
 
     @Test func aPathThatIsNoTextComesWithItsBytes() throws {

@@ -43,7 +43,7 @@ enum Given {
         uri: "/tables/x/uploads/1", content: content, md5Confirmed: true, isAdopted: false, deliveredAt: moment)
 
     static func summary(
-        _ state: DeliveryState, path: [UInt8] = Array("a.csv".utf8), size: Int64 = 17
+        _ state: DeliveryState, path: [UInt8] = Array("a.csv".utf8), size: Int64 = 17, pause: Pauses.Reason? = nil
     ) throws -> DeliverySummary {
         guard let path = RelativePath(bytes: path) else { throw Errno.invalidArgument }
         let mapping = try mapping()
@@ -53,7 +53,7 @@ enum Given {
             nameBase: path.bytes, uploadName: "a-abababababab.csv", state: state)
         return DeliverySummary(
             id: delivery.id, mapping: mapping.id, path: path, state: state.publicState, size: size,
-            delivery: delivery, problem: nil, createdAt: moment, updatedAt: moment)
+            delivery: delivery, problem: nil, createdAt: moment, updatedAt: moment, pause: pause)
     }
 
     /// At least one of each state, with words that a terminal should never see as they are.

@@ -220,10 +220,11 @@ enum Sample {
 
     static func configured(
         _ id: MappingID = QueueFixture.weather, table: TableReference = QueueFixture.table,
-        include: [PathPattern] = ["**"], existing: ExistingFiles = .auto
+        include: [PathPattern] = ["**"], existing: ExistingFiles = .auto, isPaused: Bool = false
     ) -> Mapping {
         Mapping(
-            id: id, folder: "/data", table: table, include: include, existing: existing, uploadName: "{path}")
+            id: id, folder: "/data", table: table, include: include, existing: existing, uploadName: "{path}",
+            isPaused: isPaused)
     }
 }
 

@@ -30,6 +30,11 @@ import Testing
                 == .whole(lines: receipts.count, last: receipts.last?.hash ?? ReceiptChain.origin), "seed \(seed)")
     }
 
+    private static let beginning =
+        "FROM delivery AS d JOIN mapping AS m ON m.id = d.mapping WHERE d.kind IN ('pending', 'opening')"
+    private static let isPaused =
+        "(m.pausedByHand OR m.pausedByFile OR EXISTS (SELECT 1 FROM meta WHERE key = 'paused'))"
+
     private static func check(_ fixture: QueueFixture, _ comment: String) async throws {
         let broken: [String] = try await fixture.queue.pool.read { database in
             let rules: [(String, String)] = [
@@ -88,6 +93,14 @@ import Testing
                         AND count <> (SELECT count(*) FROM settling AS s WHERE s.mapping = rowCount.mapping)
                     """
                 ),
+                (
+                    "a transfer that a paused mapping may begin",
+                    "SELECT 1 \(beginning) AND d.work IS NOT NULL AND \(isPaused)"
+                ),
+                (
+                    "a transfer that nothing holds back and nobody begins",
+                    "SELECT 1 \(beginning) AND d.work IS NULL AND NOT \(isPaused)"
+                ),
                 ("a foreign key that points nowhere", "PRAGMA foreign_key_check"),
             ]
             return try rules.compactMap { try Row.fetchOne(database, sql: $1) == nil ? nil : $0 }
@@ -115,9 +128,10 @@ private struct World {
 
     mutating func step(_ fixture: QueueFixture) async throws -> String {
         clock += 1
-        switch Int.random(in: 0..<10, using: &random) {
+        switch Int.random(in: 0..<11, using: &random) {
         case 0, 1, 2: return change()
         case 3, 4: return try await scan(fixture)
+        case 5: return try await pauseOrResume(fixture)
         default: return try await run(fixture)
         }
     }
@@ -146,6 +160,18 @@ private struct World {
             files[name] = nil
             return "remove \(name)"
         }
+    }
+
+    private mutating func pauseOrResume(_ fixture: QueueFixture) async throws -> String {
+        let mapping = chance(2) ? QueueFixture.weather : nil
+        let now = QueueFixture.at(clock)
+        switch Int.random(in: 0..<6, using: &random) {
+        case 0: _ = try await fixture.queue.pause(mapping)
+        case 1: try await fixture.queue.takeUp([Sample.configured(isPaused: true)], at: now)
+        case 2: try await fixture.queue.takeUp([Sample.configured()], at: now)
+        default: _ = try await fixture.queue.resume(mapping, at: now)
+        }
+        return "pause or resume"
     }
 
     private func seen(_ name: String, _ file: File) throws -> SeenFile {

@@ -65,7 +65,9 @@ struct FailingQueue: DeliveryQueue {
     }
 
     func beginRun(_ mappings: [Mapping]) async throws(Failure) { try await inner.beginRun(mappings) }
-    func takeUp(_ mappings: [Mapping]) async throws(Failure) { try await inner.takeUp(mappings) }
+    func takeUp(_ mappings: [Mapping], at now: Moment) async throws(Failure) {
+        try await inner.takeUp(mappings, at: now)
+    }
     func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict {
         try await inner.existingVerdict(of: mapping)
     }

@@ -19,7 +19,7 @@ from pathlib import Path
 NIO = {"NIOCore", "NIOConcurrencyHelpers", "NIOFoundationCompat", "NIOHTTP1", "NIOPosix", "NIOSSL", "NIOTLS"}
 STANDARD = {"Swift", "Synchronization", "RegexBuilder", "_Concurrency", "_StringProcessing"}
 EDGE = {"FoundationEssentials", "Glibc", "CLinux", "Logging", "SystemPackage"}
-ADAPTERS = {"FolderWatch", "LocalFiles", "SQLiteQueue", "RedivisAPI", "MappingConfig", "SyncEngine", "RedivisSandbox"}
+ADAPTERS = {"FolderWatch", "LocalFiles", "SQLiteQueue", "RedivisAPI", "MappingConfig", "SyncEngine", "StatusServer", "RedivisSandbox"}
 ALLOWED = {
     "SyncCore": {"FoundationEssentials", "SystemPackage", "Crypto"},
     "CLinux": set(),
@@ -29,9 +29,15 @@ ALLOWED = {
     "RedivisAPI": EDGE | {"SyncCore", "AsyncHTTPClient"} | NIO,
     "MappingConfig": EDGE | {"SyncCore", "Yams"},
     "SyncEngine": EDGE | {"SyncCore", "ServiceLifecycle"},
+    # NIOCore: a peer's credentials are an option of its channel.
+    "StatusServer": EDGE | {"SyncCore", "Hummingbird", "HTTPTypes", "NIOCore"},
     # No SyncCore: the sandbox is a second, independent reading of the protocol.
     "RedivisSandbox": EDGE | {"Hummingbird", "HummingbirdCore", "HTTPTypes", "Crypto"} | NIO,
-    "RedivisSyncCLI": EDGE | ADAPTERS | {"SyncCore", "ArgumentParser", "ServiceLifecycle", "UnixSignals"},
+    "RedivisSyncCLI": EDGE | ADAPTERS | {
+        "SyncCore", "ArgumentParser", "ServiceLifecycle", "UnixSignals",
+        # The client of the control socket.
+        "AsyncHTTPClient", "NIOCore", "NIOHTTP1",
+    },
     "redivis-sync": {"RedivisSyncCLI"},
 }
 FOUNDATIONS = {"Foundation"}

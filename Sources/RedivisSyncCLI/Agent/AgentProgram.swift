@@ -44,8 +44,14 @@ struct AgentProgram: Sendable {
         let mappingFile = MappingFileService(
             setup, agent: agent, token: token, sources: ports.sources, board: board, notifier: notifier,
             logger: logger)
+        let control = QueueControl(
+            queue: queue, configuration: { board.snapshot.configuration }, clock: ports.clock,
+            duties: WatchingDuties(
+                setup: setup, agent: agent, mappingFile: mappingFile, board: board, transfers: transfers,
+                watcher: watcher, queue: queue))
         let services: [any Service] = [
             EngineServiceRunner(agent: agent), mappingFile,
+            ControlService(setup: setup, control: control, logger: logger),
             NotifyService(notifier: notifier, board: board, transfers: transfers, queue: queue, logger: logger),
         ]
         let group = ServiceGroup(configuration: .init(services: services, logger: logger.quiet))
@@ -93,6 +99,25 @@ private struct EngineServiceRunner: Service {
 
     func run() async throws {
         try await cancelWhenGracefulShutdown { try await agent.run() }
+    }
+}
+
+/// Answers commands.
+private struct ControlService: Service {
+    let setup: Setup
+    let control: QueueControl
+    let logger: Logger
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            do throws(Failure) {
+                try await setup.serveControl(control)
+            } catch {
+                // Files are delivered all the same; only commands that change something cannot be.
+                logger.error("commands cannot reach this agent", metadata: ["reason": "\(error)"])
+                try? await gracefulShutdown()
+            }
+        }
     }
 }
 

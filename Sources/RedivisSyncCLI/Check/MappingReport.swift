@@ -1,6 +1,7 @@
 import FolderWatch
 import LocalFiles
 import RedivisAPI
+import SQLiteQueue
 import SyncCore
 import SystemPackage
 
@@ -15,12 +16,15 @@ struct MappingReport: Encodable {
     private(set) var leftOut = 0
     private(set) var leftOutBy: [Rule] = []
     private(set) var problems: [String] = []
+    /// Why no new transfer of it begins; `nil` where it is not paused.
+    private(set) var paused: String?
     private(set) var online: Online?
+    private var pause: Pauses.Reason?
     /// How Redivis refused the table, or why it could not be asked.
     private(set) var refusal: Failure.Kind?
 
     enum CodingKeys: String, CodingKey {
-        case mapping, folder, table, taken, problems, online
+        case mapping, folder, table, taken, problems, paused, online
         case takenBytes = "taken_bytes"
         case leftOut = "left_out"
         case leftOutBy = "left_out_by"
@@ -110,6 +114,23 @@ struct MappingReport: Encodable {
         }
     }
 
+    /// - Parameter pauses: as the state directory has them; of the mapping file, the mapping itself knows.
+    mutating func notePause(_ pauses: Pauses, _ mapping: Mapping) {
+        switch (pauses.isEverything, pauses.byHand.contains(mapping.id), mapping.isPaused) {
+        case (true, _, _): pause = .everything
+        case (false, true, _): pause = .byHand
+        case (false, false, true): pause = .byFile
+        case (false, false, false): pause = nil
+        }
+        paused = pause.map { reason in
+            switch reason {
+            case .everything: "everything"
+            case .byHand: "by_hand"
+            case .byFile: "mapping_file"
+            }
+        }
+    }
+
     private mutating func note(_ text: String) { problems.append(text.printable) }
 
     private actor Tally {
@@ -171,6 +192,9 @@ extension MappingReport {
         }
         for (index, rule) in leftOutBy.enumerated() {
             sheet.field(index == 0 ? "leaves out" : "", "\(Words.count(rule.files, "file")): \(rule.rule)")
+        }
+        if let pause, let id = MappingID(mapping) {
+            sheet.field("paused", "no new transfer begins; \(Remedy.ending(pause, of: id))", tint: .pending)
         }
         guard let online else { return }
         sheet.field(

@@ -1,6 +1,7 @@
 import ArgumentParser
 import MappingConfig
 import RedivisAPI
+import SQLiteQueue
 import SyncCore
 
 struct CheckCommand: AsyncParsableCommand {
@@ -38,6 +39,11 @@ struct CheckCommand: AsyncParsableCommand {
             report.mappings.append(await MappingReport(mapping, setup.configuration, remote))
         }
         await remote?.shutdown()
+        // The folders were looked at with the rights of whoever asks; the state directory is its owner's.
+        let pauses = (try? await setup.openReader()?.pauses()) ?? Pauses()
+        for (index, mapping) in setup.configuration.mappings.enumerated() {
+            report.mappings[index].notePause(pauses, mapping)
+        }
         StandardOutput.line(output.json ? JSONText.line(report) : report.sheet(.standardOutput).text)
         if let status = report.status {
             throw CommandFailure(

@@ -40,7 +40,7 @@ struct ListCommand: AsyncParsableCommand {
             }
         }
         if output.json {
-            let files = entries.map { FileEntry($0, folder: setup.configuration.mapping($0.mapping)?.folder) }
+            let files = entries.map { FileEntry($0, in: setup.configuration.mapping($0.mapping)) }
             StandardOutput.line(JSONText.line(["files": files]))
         } else {
             show(entries, setup.configuration)

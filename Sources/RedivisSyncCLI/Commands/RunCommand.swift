@@ -55,9 +55,13 @@ struct RunCommand: AsyncParsableCommand {
         let showsProgress = ProgressDisplay.isWanted
         // On a terminal the bars tell what happens; troubles are still written, and what was asked for.
         let board = RunBoard(logger: showsProgress && !options.asksForLog ? logger.quieter : logger)
+        let ports = setup.ports(queue: queue, remote: remote)
         let run = OnceRun(
-            configuration: setup.configuration, ports: setup.ports(queue: queue, remote: remote),
-            host: Setup.hostName, observer: board.observe)
+            configuration: setup.configuration, ports: ports, host: Setup.hostName, observer: board.observe)
+        let configuration = setup.configuration
+        let control = QueueControl(
+            queue: queue, configuration: { configuration }, clock: ports.clock,
+            duties: OnceDuties(setup: setup, run: run, board: board, queue: queue))
         return await withTaskGroup(of: RunEnding?.self) { group in
             group.addTask {
                 do {
@@ -71,6 +75,15 @@ struct RunCommand: AsyncParsableCommand {
             group.addTask {
                 await SignalWatch.wait()
                 return Task.isCancelled ? nil : .stopped
+            }
+            group.addTask {
+                do throws(Failure) {
+                    try await setup.serveControl(control)
+                } catch {
+                    // Files are delivered all the same; only commands that change something must wait for the end.
+                    logger.warning("commands cannot reach this run", metadata: ["reason": "\(error)"])
+                }
+                return nil
             }
             if showsProgress {
                 group.addTask {

@@ -36,14 +36,14 @@ struct FileEntry: Encodable {
         case updatedAt = "updated_at"
     }
 
-    /// - Parameter folder: of its mapping.
-    init(_ summary: DeliverySummary, folder: FilePath?) {
+    /// - Parameter mapping: its own; `nil` where that is not in the mapping file any more.
+    init(_ summary: DeliverySummary, in mapping: Mapping?) {
         let delivery = summary.delivery
-        let remedy = summary.remedy(folder: folder)
+        let remedy = summary.remedy(in: mapping)
         let path = PathText(summary.path.bytes)
         id = summary.id?.value
-        mapping = summary.mapping.value
-        self.folder = folder?.string
+        self.mapping = summary.mapping.value
+        folder = mapping?.folder.string
         self.path = path.text
         pathBase64 = path.base64
         state = summary.state.rawValue
@@ -55,7 +55,7 @@ struct FileEntry: Encodable {
         md5 = delivery?.content?.md5.hex
         reason = remedy?.reason
         self.remedy = remedy?.action
-        nextAttemptAt = delivery?.state.delay.map { Words.isoTime($0.untilWall) }
+        nextAttemptAt = summary.pause != nil ? nil : delivery?.state.delay.map { Words.isoTime($0.untilWall) }
         createdAt = summary.createdAt.map(Words.isoTime)
         updatedAt = summary.updatedAt.map(Words.isoTime)
     }
@@ -84,10 +84,11 @@ extension Stage {
 extension DeliverySummary {
     /// Why it rests or waits and what to do, where there is something to say.
     ///
-    /// - Parameter folder: of its mapping, so that the commands to run name the whole path.
-    func remedy(folder: FilePath?) -> Remedy? {
+    /// - Parameter mapping: its own, so that the commands to run name the whole path.
+    func remedy(in mapping: Mapping?) -> Remedy? {
         if let problem { return Remedy(problem.summary, problem.hint) }
-        let path = folder.map { ShellWord.of($0.bytes + [UInt8(ascii: "/")] + self.path.bytes) } ?? "PATH"
+        if let pause { return Remedy("its mapping is paused", Remedy.ending(pause, of: self.mapping)) }
+        let path = (mapping?.folder).map { ShellWord.of($0.bytes + [UInt8(ascii: "/")] + self.path.bytes) } ?? "PATH"
         return delivery.flatMap { Remedy(for: $0.state, path: path) }
     }
 }

@@ -22,7 +22,7 @@ struct FileTable {
     }
 
     private func remedy(of entry: DeliverySummary) -> Remedy? {
-        entry.remedy(folder: configuration.mapping(entry.mapping)?.folder)
+        entry.remedy(in: configuration.mapping(entry.mapping))
     }
 
     // MARK: On a terminal

@@ -1,3 +1,4 @@
+import SQLiteQueue
 import SyncCore
 
 /// Why a file rests, and what a person can do about it: one place for `list`, `why` and the end of a run.
@@ -83,6 +84,16 @@ struct Remedy {
         case .superseded: self.init("overwritten by a newer content")
         case .ignored(let rule): self.init("by the rule \(rule)")
         case .forgotten: self.init("ignored by hand", "redivis-sync retry \(path) takes it up again")
+        }
+    }
+
+    /// What ends a pause; `nil` as a reason: it has just ended.
+    static func ending(_ pause: Pauses.Reason?, of mapping: MappingID) -> String {
+        switch pause {
+        case .everything?: "redivis-sync resume"
+        case .byHand?: "redivis-sync resume \(mapping)"
+        case .byFile?: "take `paused: true` out of the mapping file"
+        case nil: "the next run sends what waits"
         }
     }
 

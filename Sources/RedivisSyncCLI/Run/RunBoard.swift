@@ -9,6 +9,8 @@ final class RunBoard: Sendable {
         let path: RelativePath
         var offset: Int64
         let total: Int64
+        /// When this run first sent a byte of it.
+        var startedAt: Timestamp?
     }
 
     struct Counts: Sendable {
@@ -28,6 +30,7 @@ final class RunBoard: Sendable {
     private let counts = Mutex(Counts())
     private let clock = ContinuousClock()
     private let begun = ContinuousClock().now
+    let startedAt = SystemTime.wall()
     private let logger: Logger
 
     init(logger: Logger) {
@@ -63,7 +66,8 @@ final class RunBoard: Sendable {
                 "file cannot be looked at",
                 metadata: ["mapping": "\(mapping)", "path": "\(path)", "reason": "\(failure)"])
         case .sending(let id, let path, let offset, let total):
-            counts.withLock { $0.send(Transfer(path: path, offset: offset, total: total), id) }
+            let transfer = Transfer(path: path, offset: offset, total: total, startedAt: SystemTime.wall())
+            counts.withLock { $0.send(transfer, id) }
         case .moved(let delivery, let note):
             moved(delivery, note)
         case .queueProblem(let failure):
@@ -116,6 +120,8 @@ extension RunBoard.Counts {
     private static let slice: Int64 = 1 << 20
 
     fileprivate mutating func send(_ transfer: RunBoard.Transfer, _ id: DeliveryID) {
+        var transfer = transfer
+        if let known = transfers[id] { transfer.startedAt = known.startedAt }
         let before = transfers[id]?.offset ?? max(transfer.offset &- Self.slice, 0)
         sent &+= max(transfer.offset &- before, 0)
         transfers[id] = transfer

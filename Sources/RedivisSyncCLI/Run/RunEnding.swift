@@ -67,6 +67,7 @@ enum RunEnding: Sendable {
         } catch {
             throw CommandFailure(error)
         }
+        if result.workload.paused > 0 { lines += try await Self.pausedLines(queue) }
         let waiting = result.workload.live + result.workload.blocked
         if waiting > 0 { lines.append("\(Words.count(waiting, "file")) still queued") }
         let importing = result.workload.importing
@@ -78,12 +79,25 @@ enum RunEnding: Sendable {
         return lines
     }
 
+    private static func pausedLines(_ queue: SQLiteQueue) async throws(CommandFailure) -> [String] {
+        let pauses: Pauses
+        do throws(Failure) {
+            pauses = try await queue.reader.pauses()
+        } catch {
+            throw CommandFailure(error)
+        }
+        return pauses.waiting.sorted { $0.key < $1.key }.map { mapping, count in
+            let files = "\(Words.count(count, "file")) wait\(count == 1 ? "s" : "")"
+            return "paused: \(mapping): \(files); \(Remedy.ending(pauses.reason(of: mapping), of: mapping))"
+        }
+    }
+
     private static func lines(
         of state: PublicState, _ queue: SQLiteQueue, _ configuration: Configuration
     ) async throws(Failure) -> [String] {
         let entries = try await queue.reader.list(state: state, limit: listed + 1)
         var lines = entries.prefix(listed).map { entry -> String in
-            let remedy = entry.remedy(folder: configuration.mapping(entry.mapping)?.folder)
+            let remedy = entry.remedy(in: configuration.mapping(entry.mapping))
             return "\(state.rawValue): \(entry.mapping): \(entry.path): \(remedy?.text ?? "")"
         }
         if entries.count > listed {

@@ -173,9 +173,12 @@ extension PathStory.Version {
     }
 
     private init(_ summary: DeliverySummary, _ mapping: Mapping, _ journal: [PathStory.Event]) {
-        file = FileEntry(summary, folder: mapping.folder)
+        file = FileEntry(summary, in: mapping)
         state = summary.state
-        next = NextStep.text(of: summary.state, summary.delivery?.state, settle: mapping.settle.quiet)
+        next =
+            summary.pause != nil
+            ? "nothing until its mapping is resumed"
+            : NextStep.text(of: summary.state, summary.delivery?.state, settle: mapping.settle.quiet)
         attempts = summary.delivery.map {
             PathStory.Attempts(sessionsOpened: $0.tally.sessionsOpened, failuresInARow: $0.tally.failures)
         }

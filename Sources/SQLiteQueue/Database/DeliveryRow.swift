@@ -12,13 +12,16 @@ struct DeliveryRow {
     let kind: String
     let created: Timestamp
     let updated: Timestamp
+    /// Whether there is something to do, and its mapping is paused.
+    let isPaused: Bool
 
     var id: Int64 { delivery.id.value }
 
     static let select = """
         SELECT d.id, m.name, t.reference, k.key, f.path, d.device, d.inode, d.size, d.modified, d.changed,
             d.contentSize, d.sha256, d.md5, d.nameBase, d.uploadName, d.state, d.stateFormat, d.tally, d.revision,
-            d.mapping, d.file, d.destination, d.remoteTable, d.isExisting, d.kind, d.created, d.updated
+            d.mapping, d.file, d.destination, d.remoteTable, d.isExisting, d.kind, d.created, d.updated,
+            d.work
         FROM delivery AS d
         JOIN mapping AS m ON m.id = d.mapping
         JOIN destination AS t ON t.id = d.destination
@@ -39,6 +42,7 @@ struct DeliveryRow {
             kind = try row.text(24)
             created = Timestamp(milliseconds: try row.integer(25))
             updated = Timestamp(milliseconds: try row.integer(26))
+            isPaused = try row.optionalInteger(27) == nil && delivery.state.stage != nil
         } catch {
             throw Self.unreadable(id, row, error)
         }

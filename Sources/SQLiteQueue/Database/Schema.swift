@@ -22,6 +22,16 @@ enum Schema {
                     ) STRICT, WITHOUT ROWID;
                     """)
         }
+        migrator.registerMigration("3 pauses") { database in
+            // `pause` of everything is the key 'paused' of `meta`. A row that waits for it has no work.
+            try database.execute(
+                sql: """
+                    ALTER TABLE mapping ADD COLUMN pausedByHand INTEGER NOT NULL DEFAULT 0
+                        CHECK (pausedByHand IN (0, 1));
+                    ALTER TABLE mapping ADD COLUMN pausedByFile INTEGER NOT NULL DEFAULT 0
+                        CHECK (pausedByFile IN (0, 1));
+                    """)
+        }
         return migrator
     }
 

@@ -8,9 +8,9 @@ struct StoredState {
     let tally: String
     let kind: String
     let publicState: PublicState
-    let work: Work?
+    private(set) var work: Work?
     /// Monotonic nanoseconds of the run that wrote it.
-    let due: Int64?
+    private(set) var due: Int64?
 
     enum Work: Int64, CaseIterable {
         case ready = 1
@@ -37,6 +37,13 @@ struct StoredState {
         case .delivered, .held, .parked, .abandoned:
             (work, due) = (nil, nil)
         }
+    }
+
+    /// The same state, which nobody is to go on with now.
+    var withoutWork: StoredState {
+        var rests = self
+        (rests.work, rests.due) = (nil, nil)
+        return rests
     }
 }
 

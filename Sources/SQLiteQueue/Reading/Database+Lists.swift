@@ -9,7 +9,8 @@ extension Database {
         }
         guard state != .settling, found.count < limit else { return found }
         let numbers = try newest(state: state, mapping: mapping, limit: limit - found.count)
-        return found + (try numbers.compactMap(summary))
+        let pauses = try pauses()
+        return found + (try numbers.compactMap { try summary($0, pauses) })
     }
 
     private func settlingSummaries(_ mapping: MappingID?, limit: Int) throws -> [DeliverySummary] {
@@ -48,9 +49,9 @@ extension Database {
     }
 
     /// A row that cannot be read is listed with its problem.
-    private func summary(_ id: Int64) throws -> DeliverySummary? {
+    private func summary(_ id: Int64, _ pauses: Pauses) throws -> DeliverySummary? {
         do {
-            return try deliveryRow(id).map { DeliverySummary($0) }
+            return try deliveryRow(id).map { DeliverySummary($0, pauses) }
         } catch let problem as Failure {
             let row = try row(
                 """
@@ -63,14 +64,15 @@ extension Database {
                 id: DeliveryID(id), mapping: try row.mapping(0), path: try row.path(1), state: state,
                 size: try row.integer(3), delivery: nil, problem: problem,
                 createdAt: Timestamp(milliseconds: try row.integer(4)),
-                updatedAt: Timestamp(milliseconds: try row.integer(5)))
+                updatedAt: Timestamp(milliseconds: try row.integer(5)), pause: nil)
         }
     }
 
     // MARK: One path
 
     func versions(at path: RelativePath, mapping: MappingID?) throws -> [DeliverySummary] {
-        let versions = try deliveryNumbers(at: path, mapping).compactMap(summary)
+        let pauses = try pauses()
+        let versions = try deliveryNumbers(at: path, mapping).compactMap { try summary($0, pauses) }
         let settling = try mappingNumbers(mapping).flatMap { mapping in
             try rows(SettlingRow.select + " WHERE s.mapping = ? AND s.path = ?", [mapping, path.column])
         }

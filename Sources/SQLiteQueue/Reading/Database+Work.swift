@@ -71,7 +71,13 @@ extension Database {
                 try exists(
                     "SELECT 1 FROM delivery WHERE work = ? AND destination = ? LIMIT 1", [work.rawValue, destination])
             }
-            if isUsed { tables.insert(try StateCoding.value(TableReference.self, row.text(1))) }
+            // What a pause holds back will be work again.
+            let isHeldBack = try exists(
+                """
+                SELECT 1 FROM rowCount WHERE destination = ? AND work = 0
+                    AND state IN ('queued', 'uploading', 'waiting') AND count > 0 LIMIT 1
+                """, [destination])
+            if isUsed || isHeldBack { tables.insert(try StateCoding.value(TableReference.self, row.text(1))) }
         }
         return tables
     }
@@ -92,7 +98,13 @@ extension Database {
             case .ready, .waiting: load.live += count
             case .failing: load.failing += count
             case .importing: load.importing += count
-            case nil: if try row.text(0) == PublicState.settling.rawValue { load.settling += count }
+            case nil:
+                switch PublicState(rawValue: try row.text(0)) {
+                case .settling?: load.settling += count
+                case .queued?, .uploading?, .waiting?: load.paused += count
+                case .registering?, .importing?, .delivered?, .held?, .parked?, .gone?, .superseded?, .ignored?, nil:
+                    break
+                }
             }
         }
         load.nextDue = try nextDue(ready).map { MonotonicInstant(run: run, nanoseconds: $0) }

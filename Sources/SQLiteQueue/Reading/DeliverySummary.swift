@@ -16,6 +16,8 @@ public struct DeliverySummary: Hashable, Sendable {
     public let problem: Failure?
     public let createdAt: Timestamp?
     public let updatedAt: Timestamp?
+    /// Where it waits for its mapping to be resumed: why that is paused.
+    public let pause: Pauses.Reason?
 }
 
 /// One line of a journal.
@@ -33,16 +35,17 @@ public struct JournalLine: Hashable, Sendable {
 }
 
 extension DeliverySummary {
-    init(_ row: DeliveryRow) {
+    init(_ row: DeliveryRow, _ pauses: Pauses) {
         self.init(
             id: row.delivery.id, mapping: row.delivery.mapping, path: row.delivery.path,
             state: row.delivery.state.publicState, size: row.delivery.size, delivery: row.delivery, problem: nil,
-            createdAt: row.created, updatedAt: row.updated)
+            createdAt: row.created, updatedAt: row.updated,
+            pause: row.isPaused ? pauses.reason(of: row.delivery.mapping) : nil)
     }
 
     init(_ file: SettlingFile) {
         self.init(
             id: nil, mapping: file.mapping, path: file.path, state: .settling, size: file.observation.size,
-            delivery: nil, problem: nil, createdAt: nil, updatedAt: nil)
+            delivery: nil, problem: nil, createdAt: nil, updatedAt: nil, pause: nil)
     }
 }

@@ -120,6 +120,12 @@ public struct QueueReader: Sendable {
         try await read { try $0.receipts(since: since, after: sequence, limit: limit) }
     }
 
+    // MARK: Pauses
+
+    public func pauses() async throws(Failure) -> Pauses {
+        try await read { try $0.pauses() }
+    }
+
     // MARK: Numbers
 
     /// How many file versions there are in each state.

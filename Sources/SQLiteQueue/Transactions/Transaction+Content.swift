@@ -52,7 +52,7 @@ extension Transaction {
     /// The row's version is over: the file now holds another content, which gets a row of its own, to be examined.
     private func beginAnew(_ question: ContentQuestion) throws -> Standing {
         let row = question.row
-        let stored = try StoredState(.working(.pending(.examine)), Delivery.Tally())
+        let stored = try stored(.working(.pending(.examine)), Delivery.Tally(), mapping: row.mapping)
         let id = try database.inserted(
             """
             INSERT INTO delivery (mapping, file, destination, nameBase, isExisting, device, inode, size, modified,

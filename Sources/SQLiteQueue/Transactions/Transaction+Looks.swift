@@ -66,7 +66,7 @@ extension Transaction {
         // A provisional row that the path points away from ends here: the content under examination is this one.
         try giveUpProvisional(ofFile: file, at: now)
         let (state, note) = try admission(of: admitted, file, isChange: isChange)
-        let stored = try StoredState(state, Delivery.Tally())
+        let stored = try stored(state, Delivery.Tally(), mapping: mapping)
         let columns: [SQLValue] = [
             mapping, file, try destinationNumber(admitted.table), admitted.nameBase.column, admitted.file.isExisting,
         ]

@@ -11,12 +11,12 @@ extension Transaction {
                 if let other = try ownerOfKey(question) { return joined(try join(question, to: other)) }
                 try supersedeOlder(question)
                 try write(question)
-                try update(decision, at: now.wall)
+                try update(decision, before, at: now.wall)
                 return try finish(decision, before, api, at: now.wall)
             }
             guard known == content.sha256.bytes else { throw Self.contentStays(delivery) }
         }
-        try update(decision, at: now.wall)
+        try update(decision, before, at: now.wall)
         return try finish(decision, before, api, at: now.wall)
     }
 
@@ -27,14 +27,15 @@ extension Transaction {
         let kind: String
         let sha256: [UInt8]?
         let file: Int64
+        let mapping: Int64
     }
 
     /// Not the whole row: most saves need no more than this.
     private func saved(_ id: DeliveryID) throws -> SavedRow? {
-        try database.row("SELECT revision, kind, sha256, file FROM delivery WHERE id = ?", [id.value]).map {
+        try database.row("SELECT revision, kind, sha256, file, mapping FROM delivery WHERE id = ?", [id.value]).map {
             SavedRow(
                 revision: try $0.integer(0), kind: try $0.text(1), sha256: try $0.optionalBytes(2),
-                file: try $0.integer(3))
+                file: try $0.integer(3), mapping: try $0.integer(4))
         }
     }
 
@@ -81,9 +82,9 @@ extension Transaction {
 
     // MARK: Writing
 
-    private func update(_ decision: Decision, at now: Timestamp) throws {
+    private func update(_ decision: Decision, _ before: SavedRow, at now: Timestamp) throws {
         let delivery = decision.delivery
-        let stored = try StoredState(delivery.state, delivery.tally)
+        let stored = try stored(delivery.state, delivery.tally, mapping: before.mapping)
         let table = try delivery.tableKey.map(tableNumber)
         let state: [SQLValue] = [
             stored.json, DeliveryState.formatVersion, stored.kind, stored.publicState.rawValue,

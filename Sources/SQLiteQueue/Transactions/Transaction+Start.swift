@@ -6,10 +6,12 @@ extension Transaction {
         // Instants of an earlier run mean nothing now: what waited is due, what settled begins anew.
         try database.run("UPDATE delivery SET due = 0 WHERE work IN (2, 4) AND due <> 0")
         try database.run("UPDATE settling SET quietRun = 0, quietSince = 0, due = 0")
-        try takeUp(mappings)
+        try takeUp(mappings, run: nil)
     }
 
-    func takeUp(_ mappings: [Mapping]) throws {
+    /// - Parameter run: the one under way, whose instants go on to mean something; `nil` at its start.
+    func takeUp(_ mappings: [Mapping], run: UInt64?) throws {
+        try takeUpPauses(of: mappings, run: run)
         for mapping in mappings {
             let number = try mappingNumber(mapping.id)
             try takeUpRules(of: mapping, number)

@@ -47,7 +47,7 @@ final class Transaction {
         _ state: DeliveryState, of row: DeliveryRow, resettingTally: Bool = false, note: String, at now: Timestamp
     ) throws {
         let tally = resettingTally ? Delivery.Tally() : row.delivery.tally
-        let stored = try StoredState(state, tally)
+        let stored = try stored(state, tally, mapping: row.mapping)
         try database.run(
             """
             UPDATE delivery SET state = ?, stateFormat = ?, kind = ?, public = ?, work = ?, due = ?, tally = ?,

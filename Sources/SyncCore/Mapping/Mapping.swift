@@ -28,6 +28,8 @@ public struct Mapping: Hashable, Sendable {
     /// How often the folder is scanned where events are not to be had.
     public let poll: Duration
     public let readyMarker: ReadyMarker?
+    /// Whether new transfers wait.
+    public let isPaused: Bool
 
     public init(
         id: MappingID, folder: FilePath, table: TableReference, recursive: Bool = true,
@@ -37,7 +39,7 @@ public struct Mapping: Hashable, Sendable {
         uploadName: UploadNameTemplate, format: UploadFormat = UploadFormat(),
         verification: Verification = .md5, endpoint: EndpointPreference = .auto, createsVersion: Bool = true,
         onChange: ChangePolicy = .hold, watch: WatchPreference = .auto, poll: Duration = .seconds(60),
-        readyMarker: ReadyMarker? = nil
+        readyMarker: ReadyMarker? = nil, isPaused: Bool = false
     ) {
         self.id = id
         self.folder = folder
@@ -59,6 +61,7 @@ public struct Mapping: Hashable, Sendable {
         self.watch = watch
         self.poll = poll
         self.readyMarker = readyMarker
+        self.isPaused = isPaused
     }
 }
 

@@ -9,7 +9,7 @@ public protocol DeliveryQueue: Sendable {
 
     /// Takes up an edited mapping file: what has no session yet goes to the table that its mapping has now, and what
     /// was ignored by rules that have changed is looked at again.
-    func takeUp(_ mappings: [Mapping]) async throws(Failure)
+    func takeUp(_ mappings: [Mapping], at now: Moment) async throws(Failure)
 
     /// Whether `existing` was already decided for a mapping.
     func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict
@@ -177,6 +177,8 @@ public struct Workload: Hashable, Sendable {
     public var importing = 0
     /// Of tables that cannot be worked on now.
     public var blocked = 0
+    /// Without a session, and their mapping is paused.
+    public var paused = 0
     public var nextDue: MonotonicInstant?
 
     public init() {}

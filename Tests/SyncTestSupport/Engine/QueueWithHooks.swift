@@ -72,8 +72,8 @@ public final class QueueWithHooks: DeliveryQueue {
         try await around(.beginRun) { () throws(Failure) in try await base.beginRun(mappings) }
     }
 
-    public func takeUp(_ mappings: [Mapping]) async throws(Failure) {
-        try await around(.takeUp) { () throws(Failure) in try await base.takeUp(mappings) }
+    public func takeUp(_ mappings: [Mapping], at now: Moment) async throws(Failure) {
+        try await around(.takeUp) { () throws(Failure) in try await base.takeUp(mappings, at: now) }
     }
 
     public func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict {
