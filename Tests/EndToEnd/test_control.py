@@ -249,17 +249,21 @@ def test_a_socket_left_by_a_killed_run_disturbs_nobody(world: World, pausing: Ag
     world.judge()
 
 
-def test_a_run_ends_promptly_with_somebody_on_its_socket(world: World, pausing: Agent) -> None:
+@pytest.mark.parametrize("pause", [0, 0, 0, 0.2], ids=str)
+def test_a_run_ends_in_order_with_somebody_on_its_socket(world: World, pausing: Agent, pause: float) -> None:
     process = pausing.start("run", "--once")
     wait_until(lambda: len(world.record.requests("put-chunk")) >= 1, 30)
     with socket.socket(socket.AF_UNIX) as idle, socket.socket(socket.AF_UNIX) as half:
         for one in (idle, half):
             one.connect(str(pausing.state / "control.sock"))
         half.sendall(b"POST /v1/control HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
+        # Also while its server is only about to take the connections in.
+        time.sleep(pause)
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
         assert time.monotonic() - begun < 5
+    assert process.returncode == LEFT
     assert not (pausing.state / "control.sock").exists()
 
 
