@@ -172,8 +172,8 @@ def test_the_last_good_one_is_kept_for_the_next_start(world: World) -> None:
         agent.map(world.folder, OTHER)
         by_rename(agent.mapping_file, text_of(agent))
         until_in_force(run, OTHER)
-        agent.mapping_file.write_text("mappings: [", "utf-8")
-        time.sleep(1.5)
+        agent.mapping_file.write_text(text_of(agent) + "nonsense: [\n", "utf-8")
+        run.wait(lambda: bool(run.status()["mappingFile"]["problems"]), 5, "the problem is shown")
     with watching(agent, writes=False) as run:
         assert table_in_force(run) == OTHER
         assert run.status()["mappingFile"]["problems"]
@@ -187,7 +187,7 @@ def test_the_last_good_one_is_kept_for_the_next_start(world: World) -> None:
 def test_another_table(world: World) -> None:
     """Delivered stays delivered; what has a session ends where it began; what is queued goes to the new table."""
     world.open_sandbox("--fault", "put-chunk:*:wait=250")
-    agent = world.agent(uploads=1, inline_limit=0, **BY_EVENTS).map(world.folder)
+    agent = world.agent(uploads=1, **BY_EVENTS).map(world.folder)
     with watching(agent) as run:
         world.write("delivered.csv", b"delivered\n")
         settle_and_judge(world, run)
@@ -253,7 +253,7 @@ def test_mappings_come_and_go(world: World) -> None:
 
 def test_a_mapping_that_goes_while_it_has_work_and_comes_back(world: World) -> None:
     world.open_sandbox("--fault", "put-chunk:*:wait=200")
-    agent = world.agent(uploads=1, inline_limit=0, **BY_EVENTS).map(world.folder).map(world.root / "none", OTHER, "none")
+    agent = world.agent(uploads=1, **BY_EVENTS).map(world.folder).map(world.root / "none", OTHER, "none")
     with watching(agent, ready=False) as run:
         run.until_state("watching")
         world.write("running.bin", 10 * MIB)
