@@ -93,6 +93,8 @@ let package = Package(
         tests("MappingConfig", ["SyncCore", system]),
         tests("SyncEngine", ["SyncCore", "SQLiteQueue", "LocalFiles", "FolderWatch", logging, system]),
         tests("RedivisSandbox", [], resources: [.copy("Transcripts")]),
-        tests("RedivisSyncCLI", ["SyncCore", "SQLiteQueue", "MappingConfig", argumentParser, logging, system]),
+        tests(
+            "RedivisSyncCLI",
+            ["SyncCore", "SQLiteQueue", "LocalFiles", "RedivisAPI", "MappingConfig", argumentParser, logging, system]),
     ]
 )

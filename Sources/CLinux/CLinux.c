@@ -5,7 +5,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -184,6 +187,30 @@ ssize_t clinux_read_directory(int directory, void *buffer, size_t size) {
         count = syscall(SYS_getdents64, directory, buffer, size);
     } while (count < 0 && errno == EINTR);
     return count < 0 ? -errno : (ssize_t)count;
+}
+
+int clinux_event_descriptor(void) {
+    int descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+int clinux_inotify(void) {
+    int descriptor = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+int clinux_watch_directory(int inotify, int directory, uint32_t mask) {
+    char path[sizeof "/proc/self/fd/" + 12];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", directory);
+    int watch = inotify_add_watch(inotify, path, mask | IN_ONLYDIR);
+    return watch < 0 ? -errno : watch;
+}
+
+int clinux_file_system(int file, uint64_t *kind) {
+    struct statfs system;
+    if (fstatfs(file, &system) < 0) return -errno;
+    *kind = (unsigned long)system.f_type & 0xFFFFFFFF;
+    return 0;
 }
 
 int clinux_take_read_lease(int file) {

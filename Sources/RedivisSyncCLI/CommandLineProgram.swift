@@ -64,7 +64,7 @@ struct RedivisSyncCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             RunCommand.self, CheckCommand.self, ListCommand.self, WhyCommand.self, RetryCommand.self,
-            ForgetCommand.self, ResolveCommand.self, ReceiptsCommand.self, SandboxCommand.self,
+            ForgetCommand.self, ResolveCommand.self, ReceiptsCommand.self, DoctorCommand.self, SandboxCommand.self,
         ])
 }
 

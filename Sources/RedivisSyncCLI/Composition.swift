@@ -146,7 +146,7 @@ struct Setup: Sendable {
     }
 
     /// Root acts as the owner of the state directory, so that it leaves no file there that the agent cannot use.
-    private func actAsOwner() throws(StateProblem) {
+    func actAsOwner() throws(StateProblem) {
         guard geteuid() == 0, OwnPaths.exists(statePath) else { return }
         let owner = try StateDirectory.owner(of: statePath)
         guard owner.user != 0 else { return }

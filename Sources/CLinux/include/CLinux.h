@@ -43,6 +43,19 @@ int clinux_is_local(int file);
 /// getdents64(2): the number of bytes filled, 0 at the end of the directory.
 ssize_t clinux_read_directory(int directory, void *buffer, size_t size);
 
+/// eventfd(2), non-blocking and closed on exec: a descriptor with which one thread wakes another out of poll(2).
+int clinux_event_descriptor(void);
+
+/// inotify_init1(2), non-blocking and closed on exec.
+int clinux_inotify(void);
+
+/// inotify_add_watch(2) on an open directory (O_PATH will do), by way of /proc/self/fd, so that no name on the way
+/// to it can lead elsewhere meanwhile. -ENOENT where /proc is not mounted.
+int clinux_watch_directory(int inotify, int directory, uint32_t mask);
+
+/// The kind of file system that an open file lies on, as statfs(2) numbers it (f_type); 0, or a negative errno.
+int clinux_file_system(int file, uint64_t *kind);
+
 /// Takes a read lease on `file` (fcntl(2), F_SETLEASE): 0 where the kernel grants it, which it does only while
 /// nobody has the file open for writing or mapped writable. -EAGAIN where somebody has.
 /// A break of the lease is announced with SIGURG, which is ignored by default; the default of SIGIO would be to kill.
