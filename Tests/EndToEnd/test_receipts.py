@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
+import subprocess
+from contextlib import closing
 
 import pytest
-from harness import DONE, LEFT, MIB, NO_TOKEN, UNREACHABLE, USAGE, Agent, World, kill, path_of, wait_until
+from harness import DONE, LEFT, MIB, NO_TOKEN, UNREACHABLE, USAGE, Agent, World, kill, path_of, scaled, wait_until
 from test_documents import hold
 from test_terminal import on_terminal
 
@@ -195,6 +198,52 @@ def test_it_works_beside_an_agent(world: World) -> None:
     found = verified(agent)
     assert found["chain"]["receipts"] == 20 and found["files"]["same"] == 20 and found["tables"][0]["proven"] == 20
     kill(process)
+
+
+def add_receipts(agent: Agent, count: int) -> None:
+    """Goes on with the chain, as deliveries of files that are gone by now, in the database and in the file."""
+    with closing(sqlite3.connect(agent.state / "queue.sqlite")) as database, open(agent.state / "receipts.jsonl", "ab") as file:
+        number, line, previous = database.execute("SELECT seq, line, hash FROM receipt ORDER BY seq DESC LIMIT 1").fetchone()
+        receipt = json.loads(line)
+        for added in range(number + 1, number + count + 1):
+            receipt |= {"seq": added, "previous": previous.hex(), "path": f"gone/{added}.csv"}
+            receipt["upload_name"] = f"gone/{added}-{added:012x}.csv"
+            line = json.dumps(receipt, separators=(",", ":"), sort_keys=True)
+            previous = hashlib.sha256(previous + line.encode()).digest()
+            database.execute("INSERT INTO receipt VALUES (?, 1, 1700000000000, ?, ?)", (added, line, previous))
+            file.write(line.encode() + b"\n")
+        database.commit()
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_receipts(world: World) -> None:
+    world.write("a.csv", 100)
+    agent = world.agent().map(world.folder)
+    agent.run_once()
+
+    def peak(*arguments: str) -> int:
+        """In KiB, of the largest program that was waited for since the last call."""
+        reported = agent.home / "peak"
+        command = ["/usr/bin/env", "python3", "-c", MEASURE, str(reported), *agent.command(*arguments)]
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=240, check=False)
+        return int(reported.read_text())
+
+    add_receipts(agent, 2000)
+    few = {command: peak("receipts", *command) for command in [(), ("--verify",)]}
+    add_receipts(agent, scaled(12_000, 200_000))
+    many = {command: peak("receipts", *command) for command in [(), ("--verify",)]}
+    found = verified(agent, status=LEFT)
+    assert found["chain"]["is_whole"] and found["chain"]["receipts"] == 2001 + scaled(12_000, 200_000)
+    assert found["files"]["gone"] == found["problem_count"] == 2000 + scaled(12_000, 200_000)
+    for command, before in few.items():
+        assert many[command] < before + 4 * 1024, (few, many)
+
+
+MEASURE = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[2:])
+open(sys.argv[1], "w").write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+"""
 
 
 @pytest.mark.parametrize("columns", [80, 200])

@@ -269,6 +269,12 @@ import Testing
                 try token(reading: .success(table), writing: .success(Given.session), storage: .failure(Self.away)),
                 [.token: .ok, .table: .ok, .writing: .ok, .storage: .problem]
             ),
+            (
+                try token(
+                    reading: .success(table), writing: .success(Given.session),
+                    storage: .failure(Failure(.sessionRefused, "refused"))),
+                [.token: .ok, .table: .ok, .writing: .ok, .storage: .warning]
+            ),
         ]
         for (facts, verdicts) in cases {
             #expect(facts.checks.reduce(into: [:]) { $0[$1.subject] = $1.verdict } == verdicts)

@@ -59,6 +59,7 @@ import Testing
             (Array(whole[..<2] + whole[1...]), 3, "does not follow"),
             (whole + ["{}"], 6, "no receipt"),
             (["\u{0}\u{1}"] + whole, 1, "no receipt"),
+            ([whole[0], String(repeating: "x", count: 3 << 20)] + whole[1...], 2, "no receipt"),
         ]
         for (lines, line, word) in cases {
             try write(lines, to: fixture)
@@ -156,11 +157,12 @@ import Testing
                 == [.line(3, reason: "it is not the receipt that the database goes on from")])
     }
 
-    @Test func countsAreByTable() async throws {
+    @Test func tablesAndLinesAreRead() async throws {
         let fixture = try await delivered(3)
         let reader = fixture.queue.reader
-        #expect(try await reader.receiptCounts(since: nil, upTo: 2) == [QueueFixture.key: 2])
-        #expect(try await reader.receiptCounts(since: Timestamp(milliseconds: .max), upTo: 9).isEmpty)
+        #expect(try await reader.tablesOfReceipts(since: nil, upTo: 2) == [QueueFixture.key])
+        #expect(try await reader.tablesOfReceipts(since: nil, upTo: 0).isEmpty)
+        #expect(try await reader.tablesOfReceipts(since: Timestamp(milliseconds: .max), upTo: 9).isEmpty)
         #expect(try await reader.lastReceipt() == 3)
         let record = try #require(try await reader.receipts(limit: 1).first?.record)
         #expect(record.path == (try Sample.path("f1")) && record.table == QueueFixture.key && record.sequence == 1)

@@ -63,6 +63,7 @@ struct ServerFacts: Sendable {
 
     private func encryptionCheck(_ encryption: RedivisRemote.Encryption?) -> DoctorCheck {
         guard let encryption else {
+            if server.usesTLS { return .ok(.encryption, "TLS, the certificate is trusted") }
             return .ok(.encryption, "none, and none needed: the address is this machine's own")
         }
         guard let ends = encryption.certificateEnds else {

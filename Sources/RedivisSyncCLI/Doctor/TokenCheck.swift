@@ -81,6 +81,11 @@ struct TokenFacts: Sendable {
         case nil: return nil
         case .success?: return .ok(.storage, "it answers")
         case .failure(let failure)?:
+            guard ExitStatus(failure.kind) == .outOfReach else {
+                return .warning(
+                    .storage, "it answers, and refuses a session that was just opened: \(failure.summary)",
+                    failure.hint ?? "see whether a run gets its files through: redivis-sync list")
+            }
             return .problem(
                 .storage, failure.summary,
                 failure.hint ?? "let this machine connect to the storage host too, which takes the bytes")

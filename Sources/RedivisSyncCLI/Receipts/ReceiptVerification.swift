@@ -26,9 +26,9 @@ struct ReceiptVerification: Sendable {
         progress.show("the chain")
         report.take(try await reader.auditChain(isGrowing: StateDirectory.holder(of: setup.statePath) != nil))
         let listing = try UploadListing()
-        let counts = try await reader.receiptCounts(since: since, upTo: last)
-        for (table, count) in counts.sorted(by: { $0.key.value < $1.key.value }) {
-            var entry = VerificationReport.Table(table: table.value, receipts: count)
+        let tables = try await reader.tablesOfReceipts(since: since, upTo: last)
+        for table in tables.sorted(by: { $0.value < $1.value }) {
+            var entry = VerificationReport.Table(table: table.value)
             if let remote { await list(table, remote, into: listing, &entry, progress) }
             report.tables.append(entry)
         }
@@ -72,8 +72,8 @@ struct ReceiptVerification: Sendable {
         upTo last: Int64, _ listing: UploadListing, asked: Bool, _ report: inout VerificationReport,
         _ progress: VerificationProgress
     ) async throws(Failure) {
-        let files = LocalSourceReader()
         LocalSourceReader.ignoreLeaseSignals()
+        let files = LocalSourceReader()
         var after: Int64 = 0
         while after < last {
             let lines = try await reader.receipts(since: since, after: after, limit: Self.page)
@@ -81,16 +81,23 @@ struct ReceiptVerification: Sendable {
             after = end.sequence
             for line in lines where line.sequence <= last {
                 progress.show("receipt \(line.sequence) of \(last)")
-                guard let receipt = line.record else {
-                    report.noteUnreadable(line.sequence)
-                    continue
-                }
-                let file = await FileVerdict.of(
-                    receipt, in: setup.configuration.mapping(receipt.mapping), reader: files)
-                report.note(file.verdict, bytesRead: file.bytesRead, of: receipt)
-                guard asked, report.wasListed(receipt.table) else { continue }
-                report.note(UploadVerdict(receipt, try await listing.candidates(for: receipt)), of: receipt)
+                try await judge(line, files, asked ? listing : nil, &report)
             }
         }
+    }
+
+    /// - Parameter listing: `nil` where Redivis was not asked.
+    private func judge(
+        _ line: ReceiptLine, _ files: LocalSourceReader, _ listing: UploadListing?, _ report: inout VerificationReport
+    ) async throws(Failure) {
+        guard let receipt = line.record else {
+            report.noteUnreadable(line.sequence)
+            return
+        }
+        let file = await FileVerdict.of(receipt, in: setup.configuration.mapping(receipt.mapping), reader: files)
+        report.note(file.verdict, bytesRead: file.bytesRead, of: receipt)
+        report.count(receipt)
+        guard let listing, report.wasListed(receipt.table) else { return }
+        report.note(UploadVerdict(receipt, try await listing.candidates(for: receipt)), of: receipt)
     }
 }

@@ -20,12 +20,12 @@ extension VerificationReport {
         sheet.heading(
             "chain  \(chain.isWhole ? "whole" : "broken, see below")",
             mark: chain.isWhole ? ("✓", .good) : ("✗", .bad))
-        let order = chain.isWhole ? "each following from the one before" : "that far in order"
+        let broken = "that far in order"
+        let order = chain.isWholeInDatabase ? "each following from the one before" : broken
         sheet.field("database", "\(Words.count(chain.receipts, "receipt")), \(order)")
         sheet.field(
             "file",
-            "receipts.jsonl, \(Words.count(chain.fileLines, "line")), \(chain.isWhole ? "the same" : "that far in order")"
-        )
+            "receipts.jsonl, \(Words.count(chain.fileLines, "line")), \(chain.isWholeInFile ? "the same" : broken)")
         if let hash = chain.lastHash { sheet.field("last hash", hash) }
     }
 

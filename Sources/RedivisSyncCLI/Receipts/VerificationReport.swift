@@ -31,6 +31,9 @@ struct VerificationReport: Encodable {
         fileprivate(set) var last: Int64 = 0
         fileprivate(set) var lastHash: String?
         fileprivate(set) var isWhole = true
+        /// Each copy by itself, for people.
+        fileprivate(set) var isWholeInDatabase = true
+        fileprivate(set) var isWholeInFile = true
 
         enum CodingKeys: String, CodingKey {
             case receipts, last
@@ -71,7 +74,7 @@ struct VerificationReport: Encodable {
 
     struct Table: Encodable {
         let table: String
-        let receipts: Int
+        fileprivate(set) var receipts = 0
         private(set) var proven = 0
         private(set) var md5Agrees = 0
         private(set) var uploads: Int?
@@ -87,9 +90,8 @@ struct VerificationReport: Encodable {
             case releasedVersions = "released_versions"
         }
 
-        init(table: String, receipts: Int) {
+        init(table: String) {
             self.table = table
-            self.receipts = receipts
         }
 
         mutating func listed(_ uploads: Int, draft: Bool, released: Int) {
@@ -154,7 +156,13 @@ struct VerificationReport: Encodable {
         chain.last = audit.end.sequence
         chain.lastHash = audit.end.sequence > 0 ? audit.end.hash.hex : nil
         chain.isWhole = audit.problems.isEmpty
-        for problem in audit.problems { add(Problem(problem.description)) }
+        for problem in audit.problems {
+            switch problem {
+            case .database: chain.isWholeInDatabase = false
+            case .line, .missing, .torn, .noFile: chain.isWholeInFile = false
+            }
+            add(Problem(problem.description))
+        }
     }
 
     mutating func note(_ problem: TokenProblem) {
@@ -193,6 +201,11 @@ struct VerificationReport: Encodable {
             Example(
                 receipt: receipt.sequence, state: state, mapping: receipt.mapping.value, path: path.text,
                 pathBase64: path.base64))
+    }
+
+    mutating func count(_ receipt: ReceiptRecord) {
+        guard let index = tables.firstIndex(where: { $0.table == receipt.table.value }) else { return }
+        tables[index].receipts += 1
     }
 
     func wasListed(_ table: TableKey) -> Bool {

@@ -140,17 +140,15 @@ public struct QueueReader: Sendable {
         try await read { try $0.lastReceipt().sequence }
     }
 
-    /// How many receipts each table has, of those delivered at or after `since`, up to the number `last`.
-    public func receiptCounts(since: Timestamp?, upTo last: Int64) async throws(Failure) -> [TableKey: Int] {
+    /// The tables that have receipts delivered at or after `since`, up to the number `last`.
+    public func tablesOfReceipts(since: Timestamp?, upTo last: Int64) async throws(Failure) -> Set<TableKey> {
         try await read { database in
-            var counts: [TableKey: Int] = [:]
+            // DISTINCT keeps each table once; grouping would sort all receipts, in memory.
             let rows = try database.rows(
                 """
-                SELECT ifnull(json_extract(line, '$.table'), ''), count(*) FROM receipt
-                WHERE seq <= ? AND at >= ? GROUP BY 1
+                SELECT DISTINCT ifnull(json_extract(line, '$.table'), '') FROM receipt WHERE seq <= ? AND at >= ?
                 """, [last, since?.milliseconds ?? Int64.min])
-            for row in rows { counts[TableKey(try row.text(0))] = Int(clamping: try row.integer(1)) }
-            return counts
+            return Set(try rows.map { TableKey(try $0.text(0)) })
         }
     }
 
