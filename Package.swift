@@ -99,6 +99,10 @@ let package = Package(
         tests("RedivisSandbox", [], resources: [.copy("Transcripts")]),
         tests(
             "RedivisSyncCLI",
-            ["SyncCore", "SQLiteQueue", "StatusServer", "MappingConfig", argumentParser, logging, system]),
+            [
+                "SyncCore", "SQLiteQueue", "StatusServer", "LocalFiles", "RedivisAPI", "MappingConfig", argumentParser,
+                logging,
+                system,
+            ]),
     ]
 )

@@ -37,7 +37,7 @@ extension Transaction {
         return PauseChange(before: before, after: try database.pauses())
     }
 
-    /// What the mapping file says of `paused`.
+    /// What the mapping file says of `paused`, and of mappings by leaving them out.
     ///
     /// - Parameter run: see `resume`; `nil` at a start, where every instant is over.
     func takeUpPauses(of mappings: [Mapping], run: UInt64?) throws {
