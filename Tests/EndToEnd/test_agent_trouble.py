@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from harness import BUSY, MIB, TABLE, TOKEN, Agent, World, scaled
+from harness import BUSY, MIB, TOKEN, Agent, World, scaled
 from watching import BY_EVENTS, Watching, registrations, settle_and_judge, until_arrived, watching
 
 OTHER = "demo_org.weather_stations.other"
