@@ -8,6 +8,8 @@ public actor FolderIntake {
     private let observer: EngineObserver
     /// Files that somebody had open for writing at the last look: a single run does not wait for them.
     private var restless: Set<SettlingKey> = []
+    /// Of which something was heard since the looks under way began: they may have come too early for it.
+    private var heard: Set<SettlingKey> = []
     /// Whether somebody is recording looks, or putting a mapping file in force; and who waits for that.
     private var isTaken = false
     private var waiting: [CheckedContinuation<Void, Never>] = []
@@ -98,6 +100,7 @@ public actor FolderIntake {
         // A marker tells of the file beside it.
         for path in Set(paths.map { mapping.readyMarker?.subject(of: $0) ?? $0 }) {
             guard mapping.patternRule(against: path) == nil else { continue }
+            heard.insert(SettlingKey(mapping: mapping.id, path: path))
             do throws(Failure) {
                 guard let look = try await ports.sources.look(at: path, in: mapping.folder) else { continue }
                 let file = SeenFile(path: path, observation: look.observation, links: look.links)
@@ -121,6 +124,7 @@ public actor FolderIntake {
         while true {
             try Task.checkCancellation()
             observer(.alive(.settling))
+            heard = []
             let due = try await ports.queue.settlingDue(
                 at: ports.clock.now().monotonic, limit: Self.looksPerBatch)
             guard !due.isEmpty else { return try await ports.queue.nextLook() }
@@ -129,9 +133,19 @@ public actor FolderIntake {
             try await alone { () async throws(Failure) in
                 // Under another mapping file they would have come to something else: they are looked at again.
                 guard live.current == configuration else { return }
-                try await ports.queue.recordLooks(outcomes, at: ports.clock.now())
+                let now = ports.clock.now()
+                try await ports.queue.recordLooks(outcomes.map { hastened($0, at: now.monotonic) }, at: now)
             }
         }
+    }
+
+    /// The writer that a look has met may have closed the file by now: the event of that must not wait for the pause
+    /// that the look asks for.
+    private func hastened(_ outcome: SettleOutcome, at now: MonotonicInstant) -> SettleOutcome {
+        guard case .lookAgain(let file, _) = outcome,
+            heard.contains(SettlingKey(mapping: file.mapping, path: file.path))
+        else { return outcome }
+        return .lookAgain(file, at: now)
     }
 
     /// Puts an edited mapping file in force: what is admitted is so under the one or the other, also where it was

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,30 @@ def test_ways_in_which_files_come(world: World) -> None:
         (world.folder / "tree" / "deep" / "later.csv").write_bytes(b"below a folder that was renamed in\n")
         (world.folder / "a" / "b" / "c" / "d" / "e" / "later.csv").write_bytes(b"below a new folder\n")
         settle_and_judge(world, run)
+
+
+def test_a_closed_file_waits_for_nothing(world: World) -> None:
+    """With `settle: 0s` its close is enough, also where it was looked at while it was written."""
+    agent = world.agent(**BY_EVENTS).map(world.folder)
+    closed: dict[int, float] = {}
+    with watching(agent) as run:
+        for number in range(60):
+            size = 50_000 + number
+            with (world.folder / f"{number}.bin").open("wb") as file:
+                file.write(world.generator.randbytes(size))
+                file.flush()
+                # Anywhere within the look that the file's appearance brings.
+                time.sleep(world.generator.uniform(0, 0.02))
+            closed[size] = time.time() * 1000
+            time.sleep(0.05)
+        settle_and_judge(world, run)
+    opened = {
+        int(urllib.parse.parse_qs(line["query"])["size"][0]): line["time"] for line in world.record.requests("open-session")
+    }
+    took = sorted(opened[size] - at for size, at in closed.items())
+    print(f"close to first request: median {took[len(took) // 2]:.0f} ms, longest {took[-1]:.0f} ms")
+    # Far below the pause after which a file is looked at again that somebody writes.
+    assert took[-1] < 3000, f"one waited {took[-1]:.0f} ms"
 
 
 def test_a_hard_link_and_a_moved_file_are_the_same_version(world: World) -> None:
