@@ -29,9 +29,11 @@ public struct AgentRun: Sendable {
         let directory = TableDirectory(
             ports: ports, registrationDoubt: configuration.settings.registrationDoubt,
             onRefusal: { await refusals.take($0) }, observer: observer)
-        let follower = ImportFollower(ports: ports, observer: observer)
+        let follower = ImportFollower(ports: ports, directory: directory, observer: observer)
+        let roots = KnownRoots()
         let runner = DeliveryRunner(
-            configuration: live, ports: ports, directory: directory, follower: follower, observer: observer)
+            configuration: live, ports: ports, directory: directory, follower: follower, observer: observer,
+            roots: roots, closesRefusedTables: true)
         let dispatcher = DeliveryDispatcher(
             configuration: live, ports: ports, directory: directory, runner: runner, observer: observer)
         let intake = FolderIntake(configuration: live, ports: ports, host: host, observer: observer)
@@ -50,8 +52,8 @@ public struct AgentRun: Sendable {
         }
         folders = FolderSupervisor { mapping in
             FolderKeeper(
-                mapping, configuration: live, ports: ports, watcher: watcher, intake: intake, observer: observer,
-                onNews: { await bell.ring() })
+                mapping, configuration: live, ports: ports, watcher: watcher, intake: intake, roots: roots,
+                observer: observer, onNews: { await bell.ring() })
         }
         refusalDesk = refusals
     }
@@ -82,8 +84,7 @@ public struct AgentRun: Sendable {
     public func takeUp(_ configuration: Configuration) async throws(Failure) {
         let before = live.current
         guard configuration != before else { return }
-        try await ports.queue.takeUp(configuration.mappings, at: ports.clock.now())
-        live.replace(with: configuration)
+        try await intake.takeUp(configuration)
         await tables.want(await tablesNeeded(by: configuration))
         await tables.retryNow()
         if configuration.mappings != before.mappings { await folders.update(to: configuration) }

@@ -7,6 +7,9 @@ struct DeliveryRunner: Sendable {
     let directory: TableDirectory
     let follower: ImportFollower
     let observer: EngineObserver
+    var roots = KnownRoots()
+    /// Whether a table that refuses a delivery, or the token, rests as a whole (`TableKeeper`).
+    var closesRefusedTables = false
 
     /// Ends when the delivery waits, rests, is handed to the table's follower, or belongs to somebody else by now.
     ///
@@ -18,7 +21,7 @@ struct DeliveryRunner: Sendable {
         let configuration = configuration.current
         let work = EffectPerformer(
             mapping: configuration.mapping(delivery.mapping), api: configuration.settings.api, ports: ports,
-            directory: directory, follower: follower, observer: observer)
+            directory: directory, follower: follower, roots: roots, observer: observer)
         var trouble: Failure?
         do throws(Failure) {
             var (saved, current) = (delivery, delivery)
@@ -84,10 +87,11 @@ struct DeliveryRunner: Sendable {
     ) async throws(Failure) -> DecisionContext {
         let settings = configuration.settings
         let mapping = configuration.mapping(delivery.mapping)
-        let policy = DeliveryPolicy(
+        var policy = DeliveryPolicy(
             chunkSize: settings.chunkSize, registrationDoubt: settings.registrationDoubt,
             verification: mapping?.verification ?? .md5, endpoint: mapping?.endpoint ?? .auto,
             endpointFact: try await ports.queue.endpointFact(of: settings.api), onChange: mapping?.onChange ?? .hold)
+        policy.waitsOutRefusals = !closesRefusedTables
         let table = await directory.table(delivery.table)?.key ?? delivery.tableKey ?? TableKey(delivery.table.text)
         return DecisionContext(now: ports.clock.now(), jitter: ports.random(), table: table, policy: policy)
     }

@@ -187,7 +187,7 @@ private struct World {
         _ = try await fixture.queue.noteSeen(met, in: QueueFixture.weather, lookAgainAfter: .zero, at: now)
         let due = try await fixture.queue.settlingDue(at: now.monotonic, limit: 99)
         let looks: [SettleOutcome] = try due.map { file in
-            guard let name = file.path.text, let found = files[name] else { return .drop(file.mapping, file.path) }
+            guard let name = file.path.text, let found = files[name] else { return .drop(file) }
             let seen = try seen(name, found)
             return .admit(
                 AdmittedFile(

@@ -19,7 +19,13 @@ actor MappingFileService: Service {
     private let logger: Logger
     private let look: MappingFileLook
     private var loaded: LoadedMappingFile
+    /// What the engine works by: the file, but for what needs a restart.
+    private var inForce: Configuration
     private var lastTokenProblem: TokenProblem?
+    /// Whether the file is being read or taken up, and who waits for that: an older content must not end up in force
+    /// because its taking up took longer.
+    private var isTaken = false
+    private var waiting: [CheckedContinuation<Void, Never>] = []
 
     /// Two looks, and the reading, are well within the two seconds in which an edit is to take effect.
     static let pause: Duration = .milliseconds(500)
@@ -36,6 +42,7 @@ actor MappingFileService: Service {
         self.notifier = notifier
         self.logger = logger
         loaded = setup.file
+        inForce = setup.file.configuration
         look = MappingFileLook(path: setup.file.path, sources: sources)
     }
 
@@ -46,7 +53,7 @@ actor MappingFileService: Service {
     /// Reads the file and the token again, edited or not.
     func reload() async {
         notifier.tell(.reloading)
-        await take(await look.look(mustRead: true))
+        await alone { await self.take(await self.look.look(mustRead: true)) }
         await refreshToken()
         await agent.retryRefusals()
         notifier.tell(.ready)
@@ -70,8 +77,20 @@ actor MappingFileService: Service {
 
     private func lookOnce(readsToken: Bool) async {
         board.beat(.mappingFile)
-        await take(await look.look())
+        await alone { await self.take(await self.look.look()) }
         if readsToken { await refreshToken() }
+    }
+
+    /// Runs `body` while nobody else does.
+    private func alone(_ body: () async -> Void) async {
+        if isTaken {
+            await withCheckedContinuation { waiting.append($0) }
+        } else {
+            isTaken = true
+        }
+        await body()
+        // The turn is handed over, never given up in between.
+        if waiting.isEmpty { isTaken = false } else { waiting.removeFirst().resume() }
     }
 
     private func take(_ finding: MappingFileLook.Finding) async {
@@ -94,7 +113,7 @@ actor MappingFileService: Service {
     }
 
     private func takeUp(_ file: LoadedMappingFile) async {
-        let (configuration, waiting) = file.configuration.keepingWhatNeedsARestart(from: loaded.configuration)
+        let (configuration, waiting) = file.configuration.keepingWhatNeedsARestart(from: inForce)
         do throws(Failure) {
             try await agent.takeUp(configuration)
         } catch {
@@ -106,6 +125,7 @@ actor MappingFileService: Service {
             logger.notice("the mapping file was taken up", metadata: ["mappings": "\(configuration.mappings.count)"])
         }
         loaded = file
+        inForce = configuration
         board.mappingFile(
             takenUp: configuration,
             problems: waiting.map { "\(file.path): `\($0)` was edited; restart the agent for that to take effect" })

@@ -43,6 +43,7 @@ extension Transaction {
         // What belongs to a mapping that is not in the file any more rests until it is there again.
         var running: Set<Int64> = []
         for mapping in mappings {
+            // Also of one that is paused from the first: it has no row before its number is asked for.
             let number = try mappingNumber(mapping.id)
             if !mapping.isPaused { running.insert(number) }
         }

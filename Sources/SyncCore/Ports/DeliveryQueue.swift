@@ -129,7 +129,8 @@ public struct SeenSummary: Hashable, Sendable {
 public enum SettleOutcome: Hashable, Sendable {
     case admit(AdmittedFile)
     case lookAgain(SettlingFile, at: MonotonicInstant)
-    case drop(MappingID, RelativePath)
+    /// It is gone, or no mapping's any more. What was seen at its path since then settles on.
+    case drop(SettlingFile)
 }
 
 public struct AdmittedFile: Hashable, Sendable {

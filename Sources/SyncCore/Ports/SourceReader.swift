@@ -33,11 +33,14 @@ public protocol SourceReader: Sendable {
 public struct FolderRoot: Hashable, Sendable {
     /// `st_dev`.
     public let device: UInt64
+    /// `st_ino`.
+    public let inode: UInt64
     /// Whether it has no entry at all.
     public let isEmpty: Bool
 
-    public init(device: UInt64, isEmpty: Bool) {
+    public init(device: UInt64, inode: UInt64, isEmpty: Bool) {
         self.device = device
+        self.inode = inode
         self.isEmpty = isEmpty
     }
 }
