@@ -18,7 +18,8 @@ extension LocalSourceReader {
             let root = try Self.listable(folder)
             guard case .success(let status) = root.status() else { throw FileTrouble.failure(errno, folder: folder) }
             return FolderRoot(
-                device: UInt64(status.st_dev), inode: UInt64(status.st_ino), isEmpty: Self.isEmpty(root))
+                FolderIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino)),
+                isEmpty: Self.isEmpty(root))
         }
     }
 

@@ -12,6 +12,7 @@ public struct AgentRun: Sendable {
     private let runner: DeliveryRunner
     private let tables: TableKeeper
     private let folders: FolderSupervisor
+    private let roots: KnownRoots
     private let settleBell = WorkBell()
 
     /// How often what could not be watched is tried again.
@@ -38,6 +39,7 @@ public struct AgentRun: Sendable {
             configuration: live, ports: ports, directory: directory, runner: runner, observer: observer)
         let intake = FolderIntake(configuration: live, ports: ports, host: host, observer: observer)
         let bell = settleBell
+        self.roots = roots
         self.live = live
         self.ports = ports
         self.watcher = watcher
@@ -66,6 +68,10 @@ public struct AgentRun: Sendable {
     public func run() async throws {
         let configuration = live.current
         try await ports.queue.beginRun(configuration.mappings)
+        for mapping in configuration.mappings {
+            guard let root = try await ports.queue.folderIdentity(of: mapping.id, at: mapping.folder) else { continue }
+            roots.learn(root, of: mapping.folder)
+        }
         await refusalDesk.open(with: tables)
         await tables.want(await tablesNeeded(by: configuration))
         await withDiscardingTaskGroup { group in

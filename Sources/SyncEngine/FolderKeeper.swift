@@ -15,10 +15,12 @@ actor FolderKeeper {
     private let scanBell = WorkBell()
     private var mode = WatchMode.events
     private var mustScan = true
-    private var told: FolderState?
     /// Something was heard of and could not be looked at: found by a scan, but not by one after the other.
     private var scansSoon = false
     private let roots: KnownRoots
+    private var told: FolderState?
+    /// What the queue was told; the outer `nil`: nothing yet.
+    private var remembered: FolderIdentity??
 
     /// How often a folder that is not there is looked for.
     static let absencePause: Duration = .seconds(2)
@@ -54,6 +56,7 @@ actor FolderKeeper {
         while !Task.isCancelled {
             if let problem = await absence() {
                 tell(.unmounted(problem))
+                await remember(nil)
                 try? await ports.clock.sleep(for: Self.absencePause)
                 continue
             }
@@ -69,17 +72,32 @@ actor FolderKeeper {
         }
     }
 
+    /// Once for each state: one that lasts is no news.
     private func tell(_ state: FolderState) {
         guard state != told else { return }
         told = state
         observer(.folderState(mapping.id, state))
     }
 
+    /// What the folder is now, for the queue, and for the next start.
+    private func remember(_ identity: FolderIdentity?) async {
+        guard remembered != .some(identity) else { return }
+        do throws(Failure) {
+            try await ports.queue.noteFolder(identity, of: mapping.id, at: mapping.folder, now: ports.clock.now())
+            remembered = .some(identity)
+        } catch {
+            observer(.queueProblem(error))
+        }
+    }
+
     /// Why the folder cannot be taken for the one that is mapped; `nil` where it can.
     private func absence() async -> Failure? {
         if let problem = await ports.sources.problem(with: mapping.folder) { return problem }
         guard let found = await ports.sources.root(of: mapping.folder) else { return nil }
-        guard !roots.accept(found, of: mapping.folder) else { return nil }
+        if roots.accept(found, of: mapping.folder) {
+            await remember(found.identity)
+            return nil
+        }
         return Failure(
             .sourceGone, scope: .destination, "\(mapping.folder) is an empty directory, and not the one it was before",
             hint: "mount it again; its files are left as they are until something is there")

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from harness import BUSY, MIB, TABLE, TOKEN, Agent, World, scaled
+from harness import BUSY, MIB, TOKEN, Agent, World, scaled
 from watching import BY_EVENTS, Watching, registrations, settle_and_judge, until_arrived, watching
 
 OTHER = "demo_org.weather_stations.other"
@@ -89,9 +89,10 @@ def test_a_token_that_cannot_be_read_leaves_the_last_one_in_use(world: World) ->
         agent.token_file.unlink()
         run.wait(lambda: any(one["kind"] == "token" for one in run.status()["problems"]), 10, "it is shown")
         world.write("a.csv", b"a\n")
-        settle_and_judge(world, run)
+        until_arrived(world, run, 1)
         use_token(agent, TOKEN)
         run.wait(lambda: not run.status()["problems"], 10, "it is over")
+        settle_and_judge(world, run)
 
 
 # The table
@@ -122,7 +123,7 @@ def test_a_refusal_in_the_middle_blocks_its_mapping_alone(world: World) -> None:
     world.open_sandbox("--fault", "open-session:2:403")
     other = world.root / "other"
     other.mkdir()
-    agent = world.agent(inline_limit=0, uploads=1, **BY_EVENTS).map(world.folder).map(other, OTHER, "second")
+    agent = world.agent(uploads=1, **BY_EVENTS).map(world.folder).map(other, OTHER, "second")
     with watching(agent) as run:
         world.write("a.csv", b"a\n")
         until_arrived(world, run, 1)
@@ -155,7 +156,7 @@ def test_a_folder_that_vanishes_and_returns(world: World, how: str) -> None:
     folder = world.root / "parent" / "data"
     folder.mkdir(parents=True)
     moved = folder if how == "renamed away" else folder.parent
-    agent = world.agent(uploads=1, inline_limit=0, **BY_EVENTS).map(folder)
+    agent = world.agent(uploads=1, **BY_EVENTS).map(folder)
     with watching(agent) as run:
         (folder / "large.bin").write_bytes(world.generator.randbytes(8 * MIB))
         run.wait(lambda: len(world.record.requests("put-chunk")) >= 2, 20, "the large file is on its way")
@@ -242,8 +243,6 @@ def mounts() -> Iterator[Mounts]:
 @pytest.mark.parametrize("restarts", [False, True], ids=["running", "restarted meanwhile"])
 def test_a_mount_under_queued_and_running_files(world: World, kind: str, restarts: bool) -> None:
     with mounts() as place:
-        if kind == "bind" and restarts:
-            pytest.skip("an empty directory of the same device says nothing to an agent that has just started")
         world.open_sandbox("--fault", "put-chunk:*:wait=500")
         backing = world.root / "backing"
         backing.mkdir()
@@ -254,7 +253,7 @@ def test_a_mount_under_queued_and_running_files(world: World, kind: str, restart
             source = backing / "data"
             place.run("mkdir", source)
         place.run("mount", "--bind", source, world.folder)
-        agent = world.agent(uploads=1, inline_limit=0, **BY_EVENTS).map(world.folder)
+        agent = world.agent(uploads=1, **BY_EVENTS).map(world.folder)
         contents = {"large.bin": world.generator.randbytes(8 * MIB)}
         with watching(agent, prefix=place.prefix) as run:
             place.write(world.folder / "large.bin", contents["large.bin"])
@@ -267,26 +266,26 @@ def test_a_mount_under_queued_and_running_files(world: World, kind: str, restart
             run.until_state("unmounted")
             time.sleep(3)
             assert not set(agent.states().values()) & {"gone", "superseded", "parked"}, agent.states()
-            if restarts:
-                run.kill()
-        with watching(agent, prefix=place.prefix, writes=False, ready=False) if restarts else still(run) as run:
-            if restarts:
-                time.sleep(6)
-                assert not set(agent.states().values()) & {"gone", "superseded", "parked"}, agent.states()
-            place.run("mount", "--bind", source, world.folder)
-            contents["after.csv"] = b"after\n"
-            place.write(world.folder / "after.csv", contents["after.csv"])
-            copy = world.root / "copy"
-            copy.mkdir()
-            for name, content in contents.items():
-                (copy / name).write_bytes(content)
-            settle_and_judge(world, run, world.expect(copy), seconds=120)
-            run.until_state("watching")
+            if not restarts:
+                mount_again(world, place, run, source, contents)
+                return
+            run.kill()
+        with watching(agent, prefix=place.prefix, writes=False, ready=False) as run:
+            time.sleep(6)
+            assert not set(agent.states().values()) & {"gone", "superseded", "parked"}, agent.states()
+            mount_again(world, place, run, source, contents)
 
 
-@contextmanager
-def still(run: Watching) -> Iterator[Watching]:
-    yield run
+def mount_again(world: World, place: Mounts, run: Watching, source: Path, contents: dict[str, bytes]) -> None:
+    place.run("mount", "--bind", source, world.folder)
+    contents["after.csv"] = b"after\n"
+    place.write(world.folder / "after.csv", contents["after.csv"])
+    copy = world.root / "copy"
+    copy.mkdir()
+    for name, content in contents.items():
+        (copy / name).write_bytes(content)
+    settle_and_judge(world, run, world.expect(copy), seconds=120)
+    run.until_state("watching")
 
 
 def test_a_mount_can_be_taken_away_while_it_is_watched(world: World) -> None:
@@ -333,9 +332,8 @@ def test_two_agents_on_one_folder_and_table(world: World) -> None:
         until_arrived(world, first, len(wanted))
         for run in (first, second):
             run.wait(lambda: list(run.agent.states().values()).count("delivered") == 20, 60, "both know of all")
-        duplicates = len(world.record.uploads()) - len(wanted)
-        assert duplicates == 0, f"{duplicates} more than once"
-        world.judge(wanted)
+        # Who posts in the same moment as the other finds that out, and takes its own off the draft again.
+        world.judge(wanted, withdrawn=len(wanted))
 
 
 def test_the_network_is_away_for_a_while(world: World) -> None:

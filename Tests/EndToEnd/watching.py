@@ -44,7 +44,7 @@ class Watching:
         self.log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [*prefix, *agent.command("run", "-v", *arguments)], stdin=subprocess.DEVNULL,
+                [*prefix, *agent.command("run", *(arguments or ("-v",)))], stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=log, env=plain_environment(agent.home),
             )
 
@@ -76,7 +76,11 @@ class Watching:
         def holds() -> bool:
             if self.process.poll() is not None:
                 raise AssertionError(f"the agent ended with {self.process.returncode} before: {what}\n{self.said()[-4000:]}")
-            return condition()
+            try:
+                return condition()
+            except (OSError, http.client.HTTPException):
+                # Not listening yet.
+                return False
 
         try:
             wait_until(holds, seconds)
@@ -87,10 +91,7 @@ class Watching:
         """Until every mapping's folder has been scanned once and is looked after."""
 
         def is_ready() -> bool:
-            try:
-                mappings = self.status()["mappings"]
-            except (OSError, http.client.HTTPException, ValueError):
-                return False
+            mappings = self.status()["mappings"]
             return all(one.get("lastScanAt") is not None and one.get("state") in states for one in mappings)
 
         self.wait(is_ready, seconds, "every folder is scanned and looked after")

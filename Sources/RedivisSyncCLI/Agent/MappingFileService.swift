@@ -21,6 +21,8 @@ actor MappingFileService: Service {
     private var loaded: LoadedMappingFile
     /// What the engine works by: the file, but for what needs a restart.
     private var inForce: Configuration
+    /// What is wrong with the file as it is now.
+    private var refused: [MappingProblem] = []
     private var lastTokenProblem: TokenProblem?
     /// Whether the file is being read or taken up, and who waits for that: an older content must not end up in force
     /// because its taking up took longer.
@@ -43,6 +45,7 @@ actor MappingFileService: Service {
         self.logger = logger
         loaded = setup.file
         inForce = setup.file.configuration
+        refused = setup.problems?.problems ?? []
         look = MappingFileLook(path: setup.file.path, sources: sources)
     }
 
@@ -77,7 +80,9 @@ actor MappingFileService: Service {
 
     private func lookOnce(readsToken: Bool) async {
         board.beat(.mappingFile)
-        await alone { await self.take(await self.look.look()) }
+        // What is wrong with it may lie elsewhere, as with a token file that it names, and be mended there.
+        let again = readsToken && !refused.isEmpty
+        await alone { await self.take(await self.look.look(again: again)) }
         if readsToken { await refreshToken() }
     }
 
@@ -106,6 +111,8 @@ actor MappingFileService: Service {
 
     private func refuse(_ problems: [MappingProblem]) {
         board.mappingFile(problems: problems.map(\.description))
+        guard problems != refused else { return }
+        refused = problems
         for problem in problems {
             logger.error(
                 "the mapping file is not valid; the last good one stays in force", metadata: ["problem": "\(problem)"])
@@ -126,6 +133,7 @@ actor MappingFileService: Service {
         }
         loaded = file
         inForce = configuration
+        refused = []
         board.mappingFile(
             takenUp: configuration,
             problems: waiting.map { "\(file.path): `\($0)` was edited; restart the agent for that to take effect" })

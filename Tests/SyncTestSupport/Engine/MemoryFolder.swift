@@ -171,7 +171,8 @@ public final class MemoryFolder: FolderScanner, SourceReader {
         state.withLock { state in
             state.problem(folder) == nil
                 ? FolderRoot(
-                    device: Self.device, inode: 2, isEmpty: state.names[folder]?.isEmpty ?? true) : nil
+                    FolderIdentity(device: Self.device, inode: 2),
+                    isEmpty: state.names[folder]?.isEmpty ?? true) : nil
         }
     }
 
