@@ -63,7 +63,8 @@ struct RedivisSyncCommand: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            RunCommand.self, CheckCommand.self, ListCommand.self, WhyCommand.self, RetryCommand.self,
+            RunCommand.self, CheckCommand.self, StatusCommand.self, ListCommand.self, WhyCommand.self,
+            RetryCommand.self,
             ForgetCommand.self, ResolveCommand.self, PauseCommand.self, ResumeCommand.self, SandboxCommand.self,
         ])
 }
