@@ -70,7 +70,7 @@ let package = Package(
             ["SyncCore", httpClient, logging, nioCore, nioFoundationCompat, nioHTTP1, nioPosix, nioSSL]),
         library("MappingConfig", ["SyncCore", logging, system, yams]),
         library("SyncEngine", ["SyncCore", logging]),
-        library("StatusServer", ["SyncCore", hummingbird, logging, nioCore, system]),
+        library("StatusServer", ["SyncCore", nioCore, nioHTTP1, nioPosix, system]),
         library("RedivisSandbox", [crypto, hummingbird, logging, nioCore, nioHTTP1, nioPosix]),
 
         // Rank 2: commands, exit codes, and the one file that names all concrete types.
@@ -97,6 +97,12 @@ let package = Package(
         tests("SyncEngine", ["SyncCore", "SQLiteQueue", "LocalFiles", "FolderWatch", logging, system]),
         tests("StatusServer", ["SyncCore", system]),
         tests("RedivisSandbox", [], resources: [.copy("Transcripts")]),
-        tests("RedivisSyncCLI", ["SyncCore", "SQLiteQueue", "MappingConfig", argumentParser, logging, system]),
+        tests(
+            "RedivisSyncCLI",
+            [
+                "SyncCore", "SQLiteQueue", "StatusServer", "LocalFiles", "RedivisAPI", "MappingConfig", argumentParser,
+                logging,
+                system,
+            ]),
     ]
 )

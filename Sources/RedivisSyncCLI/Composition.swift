@@ -166,7 +166,7 @@ struct Setup: Sendable {
     }
 
     /// Root acts as the owner of the state directory, so that it leaves no file there that the agent cannot use.
-    private func actAsOwner() throws(StateProblem) { try actAsOwner(of: statePath) }
+    func actAsOwner() throws(StateProblem) { try actAsOwner(of: statePath) }
 
     private func actAsOwner(of directory: FilePath) throws(StateProblem) {
         guard geteuid() == 0, OwnPaths.exists(directory) else { return }

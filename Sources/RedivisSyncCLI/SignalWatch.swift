@@ -1,12 +1,16 @@
 import Glibc
 import UnixSignals
 
-/// Waits for SIGINT or SIGTERM.
-enum SignalWatch {
-    /// Returns at the first signal, or when the task is cancelled. A second signal ends the program at once: whoever
-    /// sends it does not want to wait for an orderly end, and every state is saved before it is acted on anyway.
-    static func wait() async {
+/// Waits for SIGINT or SIGTERM, which end nothing by themselves from the moment on that this is made.
+///
+/// A second signal ends the program at once: whoever sends it does not want to wait for an orderly end, and every state
+/// is saved before it is acted on anyway.
+struct SignalWatch: Sendable {
+    private let arrivals: AsyncStream<Void>
+
+    init() async {
         let (arrivals, arrived) = AsyncStream.makeStream(of: Void.self)
+        self.arrivals = arrivals
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         Task.detached {
             var count = 0
@@ -16,6 +20,10 @@ enum SignalWatch {
                 arrived.yield()
             }
         }
+    }
+
+    /// Returns at the first signal, also one that came before, or when the task is cancelled. To be called once.
+    func wait() async {
         for await _ in arrivals { return }
     }
 }

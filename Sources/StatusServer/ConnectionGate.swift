@@ -51,7 +51,7 @@ final class OpenConnections: Sendable {
 }
 
 /// Lets a connection in, or closes it before one byte is read.
-final class ConnectionGate: ChannelInboundHandler, RemovableChannelHandler {
+final class ConnectionGate: ChannelInboundHandler {
     typealias InboundIn = NIOAny
 
     private let rule: PeerRule

@@ -1,22 +1,24 @@
 import Glibc
-import Hummingbird
-import Logging
 import NIOCore
+import NIOHTTP1
+import NIOPosix
 import SyncCore
-import Synchronization
 import SystemPackage
 
-/// Answers commands on a socket (`ControlWire.socketName`) in the state directory: HTTP/1.1 over a Unix socket of mode 0600,
-/// for the directory's owner and root alone.
+/// Answers commands on a socket (`ControlWire.socketName`) in the state directory: HTTP/1.1 over a Unix socket of mode
+/// 0600, for the directory's owner and root alone.
 ///
 ///     let server = ControlServer(in: statePath, control: agent)
 ///     try await server.run()
+///
+/// On NIO itself: a server of asynchronous channels (Hummingbird's) traps where it is cancelled in the instant that a
+/// connection comes in ("Deinited NIOAsyncWriter without calling finish()"), and an agent must end in order.
 public struct ControlServer: Sendable {
     /// How much, and how long, one request may take.
     public struct Limits: Sendable {
         /// In bytes. A command line has at most 2 MiB of paths (`man 2 execve`); each travels twice, in base64.
         public var body = 8 << 20
-        /// Until the request is whole, and of a connection on which nothing moves.
+        /// Until the request is whole, and again until the answer is taken.
         public var time: Duration = .seconds(10)
         /// Until the answer; `nil`: as the request says (`ControlRequest.patience`).
         public var patience: Duration?
@@ -41,69 +43,52 @@ public struct ControlServer: Sendable {
         rule = PeerRule(owner: owner)
     }
 
-    /// Serves until the task is cancelled; the socket is gone then, and connections that were open are closed.
+    /// Serves until the task is cancelled; the socket is gone then, and connections that were open are closed. What
+    /// somebody asked for shortly before is not waited for.
     ///
     /// - Parameter onListening: called once, when commands can connect.
     /// - Throws: `Failure` of kind `stateUnavailable` where the socket cannot be made; an agent can do without one.
     public func run(onListening: @escaping @Sendable () async -> Void = {}) async throws(Failure) {
         let socket = try ControlSocket(in: directory)
         let connections = OpenConnections()
-        let outcome = Outcome()
-        let application = application(socket, connections, outcome, onListening)
-        let ended = await withTaskCancellationHandler {
-            do {
-                try await application.run()
-                return nil as Failure?
-            } catch {
-                return Task.isCancelled ? nil : Self.failure(socket, error)
-            }
+        let listener = try await listen(on: socket, connections)
+        let published: ControlSocket.Published
+        do throws(Failure) {
+            published = try socket.publish()
+        } catch {
+            try? await listener.close()
+            throw error
+        }
+        await withTaskCancellationHandler {
+            await onListening()
+            // Closed by the cancellation alone.
+            try? await listener.closeFuture.get()
         } onCancel: {
-            connections.close()
+            listener.close(promise: nil)
         }
         connections.close()
-        outcome.published?.remove()
-        if outcome.published == nil { socket.discardDraft() }
-        if let failure = outcome.failure ?? ended { throw failure }
+        published.remove()
     }
 
-    private func application(
-        _ socket: ControlSocket, _ connections: OpenConnections, _ outcome: Outcome,
-        _ onListening: @escaping @Sendable () async -> Void
-    ) -> some ApplicationProtocol {
+    private func listen(on socket: ControlSocket, _ connections: OpenConnections) async throws(Failure) -> any Channel {
+        let responder = ControlResponder(control: control, limits: limits)
         let rule = rule
-        let idle = TimeAmount.nanoseconds(limits.time.saturatingNanoseconds)
-        return Application(
-            responder: ControlResponder(control: control, limits: limits),
-            server: .http1(
-                configuration: .init(
-                    additionalChannelHandlers: [ConnectionGate(rule, connections)], idleTimeout: idle)),
-            configuration: .init(address: .unixDomainSocket(path: socket.draft.string)),
-            onServerRunning: { channel in
-                do throws(Failure) {
-                    outcome.publish(try socket.publish())
-                    await onListening()
-                } catch {
-                    outcome.fail(error)
-                    try? await channel.close()
+        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    try pipeline.addHandler(ConnectionGate(rule, connections))
+                    try pipeline.configureHTTPServerPipeline(withPipeliningAssistance: false)
+                    try pipeline.addHandler(ControlHandler(responder))
                 }
-            },
-            // Its words are about HTTP; what matters is told by whoever runs it.
-            logger: Logger(label: "control", factory: { _ in SwiftLogNoOpLogHandler() }))
-    }
-
-    private static func failure(_ socket: ControlSocket, _ error: any Error) -> Failure {
-        Failure(
-            .stateUnavailable, scope: .agent, "cannot serve the control socket \(socket.path): \(error)",
-            hint: "see that the agent may write in its state directory")
-    }
-
-    /// What the server's start came to. A lock, since the server tells it from a task of its own.
-    private final class Outcome: Sendable {
-        private let state = Mutex<(published: ControlSocket.Published?, failure: Failure?)>((nil, nil))
-
-        func publish(_ socket: ControlSocket.Published) { state.withLock { $0.published = socket } }
-        func fail(_ failure: Failure) { state.withLock { $0.failure = failure } }
-        var published: ControlSocket.Published? { state.withLock { $0.published } }
-        var failure: Failure? { state.withLock { $0.failure } }
+            }
+        let descriptor = try socket.bindDraft()
+        do {
+            return try await bootstrap.withBoundSocket(descriptor).get()
+        } catch {
+            close(descriptor)
+            socket.discardDraft()
+            throw socket.failure("\(error)")
+        }
     }
 }

@@ -36,9 +36,19 @@ struct ControlSocket: Sendable {
 
     /// A socket whose process has ended is still there as a file, and refuses.
     private static func somebodyListens(at path: FilePath) -> Bool {
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        let descriptor = open()
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }
+        return withAddress(of: path) { connect(descriptor, $0, $1) } == 0
+    }
+
+    private static func open() -> Int32 {
+        socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    }
+
+    private static func withAddress(
+        of path: FilePath, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+    ) -> Int32 {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { field in
@@ -48,9 +58,30 @@ struct ControlSocket: Sendable {
         }
         return withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
-        } == 0
+        }
+    }
+
+    /// A socket at the draft's place, with its mode from the first instant: bind takes it from the descriptor
+    /// (net/unix/af_unix.c, unix_bind_bsd). Nobody is listening on it yet; the caller closes it.
+    func bindDraft() throws(Failure) -> Int32 {
+        discardDraft()
+        let descriptor = Self.open()
+        guard descriptor >= 0, fchmod(descriptor, 0o600) == 0,
+            Self.withAddress(of: draft, { bind(descriptor, $0, $1) }) == 0
+        else {
+            let reason = Errno(rawValue: errno)
+            if descriptor >= 0 { close(descriptor) }
+            throw failure("\(reason)")
+        }
+        return descriptor
+    }
+
+    func failure(_ reason: String) -> Failure {
+        Failure(
+            .stateUnavailable, scope: .agent, "cannot make the control socket \(path): \(reason)",
+            hint: "see that the agent may write in its state directory")
     }
 
     /// What `publish` made, so that only that is removed.
@@ -69,19 +100,18 @@ struct ControlSocket: Sendable {
         }
     }
 
-    /// Gives the bound socket its mode, and only then its name: nobody ever finds it half made, and a stale one is
-    /// replaced in the same instant.
+    /// Gives the listening socket its name, and only now: nobody ever finds it half made, and a stale one is replaced
+    /// in the same instant.
     func publish() throws(Failure) -> Published {
         var status = stat()
+        // Once more, for a kernel that takes it from the umask alone.
         guard draft.withPlatformString({ chmod($0, 0o600) }) == 0,
             draft.withPlatformString({ lstat($0, &status) }) == 0,
             draft.withPlatformString({ old in path.withPlatformString { new in rename(old, new) } }) == 0
         else {
             let reason = Errno(rawValue: errno)
             discardDraft()
-            throw Failure(
-                .stateUnavailable, scope: .agent, "cannot make the control socket \(path): \(reason)",
-                hint: "see that the agent may write in its state directory")
+            throw failure("\(reason)")
         }
         return Published(path: path, device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
     }

@@ -15,6 +15,7 @@ actor FolderKeeper {
     private let scanBell = WorkBell()
     private var mode = WatchMode.events
     private var mustScan = true
+    private var told: FolderState?
     /// Where the folder's root last lay: an empty directory on another device is a mount point without its mount.
     private var device: UInt64?
 
@@ -63,7 +64,11 @@ actor FolderKeeper {
         }
     }
 
-    private func tell(_ state: FolderState) { observer(.folderState(mapping.id, state)) }
+    private func tell(_ state: FolderState) {
+        guard state != told else { return }
+        told = state
+        observer(.folderState(mapping.id, state))
+    }
 
     /// Why the folder cannot be taken for the one that is mapped; `nil` where it can.
     private func absence() async -> Failure? {

@@ -176,7 +176,9 @@ def fields(schema: dict) -> set[str]:
 
 
 def test_the_schemas_are_schemas() -> None:
-    assert set(schemas()) == {"file-version", "list", "why", "check", "sandbox", "status"}
+    assert set(schemas()) == {
+        "file-version", "list", "why", "check", "status", "receipt", "verification", "doctor", "sandbox",
+    }
     for name, schema in schemas().items():
         Draft202012Validator.check_schema(schema)
         assert schema["$id"] == f"urn:redivis-sync:{name}"
@@ -194,6 +196,14 @@ def test_the_schemas_are_schemas() -> None:
         (
             "status",
             ["status", "status/mapping", "status/figures", "status/transfer", "status/unreleased", "status/problem"],
+        ),
+        ("doctor", ["doctor", "doctor/check"]),
+        (
+            "receipts",
+            [
+                "receipt", "verification", "verification/chain", "verification/files", "verification/table",
+                "verification/problem",
+            ],
         ),
     ],
 )

@@ -260,8 +260,7 @@ import Testing
     // MARK: Later versions
 
     static let later: [(String, String, String)] = [
-        ("api_rate", "300/min", "auto"), ("bandwidth", "20MB/s", "unlimited"), ("rescan", "2h", "1h"),
-        ("rescan", "off", "1h"),
+        ("api_rate", "300/min", "auto"), ("bandwidth", "20MB/s", "unlimited"),
         ("inline_limit", "0", "1MiB"), ("confirm_above", "100", "null"), ("status_page", "127.0.0.1:8384", "off"),
         ("webhook", "https://example.org/x", "null"),
     ]
@@ -275,8 +274,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("token_file", "/x", "null"), ("ready_marker", #""{name}.done""#, "null"), ("watch", "poll", "auto"),
-        ("poll", "5s", "60s"),
+        ("token_file", "/x", "null"),
         ("create_table", "{merge_strategy: append}", "false"), ("release", "when_idle", "never"),
         ("after_delivery", "{move: /x}", "keep"),
         ("upload_while_growing", "true", "false"), ("priority", "5", "0"), ("window", "20:00-06:00", "always"),

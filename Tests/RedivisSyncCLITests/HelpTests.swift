@@ -26,7 +26,7 @@ import Testing
         ["nonsense"], ["list", "--limit", "0"], ["list", "--state", "nonsense"], ["list", "--mapping", "a b"],
         ["resolve", "a"], ["resolve", "a", "--add", "--ignore"], ["resolve", "--add"], ["retry"],
         ["retry", "a", "--all"],
-        ["forget"], ["why"], ["why", "a", "b"], ["run"], ["run", "--once", "--log-level", "loud"],
+        ["forget"], ["why"], ["why", "a", "b"], ["run", "--once", "--log-level", "loud"],
         ["check", "--log-format", "xml"], ["sandbox", "--port", "70000"], ["sandbox", "--fault", "x"],
         ["sandbox", "--switch", "x=y"], ["why", ""],
     ])

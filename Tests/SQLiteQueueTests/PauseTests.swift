@@ -111,8 +111,10 @@ import Testing
         #expect(try await due(fixture).count == 1)
         try await fixture.queue.takeUp([Sample.configured(isPaused: true)], at: QueueFixture.at(30))
         #expect(try await due(fixture) == [])
-        // A mapping that is not in the file any more is not paused by it.
+        // What belongs to a mapping that is not in the file any more rests until it is there again.
         try await fixture.queue.beginRun([])
+        #expect(try await due(fixture) == [])
+        try await fixture.queue.takeUp([Sample.configured()], at: QueueFixture.at(30))
         #expect(try await due(fixture).count == 1)
     }
 

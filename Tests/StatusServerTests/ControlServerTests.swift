@@ -209,4 +209,19 @@ import Testing
         #expect(clock.now - cancelled < .seconds(5))
         held.withLock { $0.forEach { close($0) } }
     }
+
+    /// Connections that come in the very instant that the server ends, again and again.
+    @Test func itEndsInOrderWheneverSomebodyConnects() async throws {
+        let directory = try TemporaryDirectory()
+        for _ in 0..<100 {
+            let held = Mutex<[Int32]>([])
+            try await withServer(in: directory) { socket, _ in
+                for _ in 0..<3 {
+                    let descriptor = try UnixHTTP.connected(to: socket)
+                    held.withLock { $0.append(descriptor) }
+                }
+            }
+            held.withLock { $0.forEach { close($0) } }
+        }
+    }
 }

@@ -150,7 +150,7 @@ final class EngineBench: Sendable {
             case .folderProblem(let mapping, let failure): "\(mapping): \(failure)"
             case .sourceProblem(_, let path, let failure): "\(path): \(failure)"
             case .queueProblem(let failure): "queue: \(failure)"
-            case .scanned, .tableReady, .sending: nil
+            case .scanned, .tableReady, .sending, .folderState, .alive: nil
             }
         guard let line else { return }
         memory.withLock { memory in

@@ -29,8 +29,7 @@ ALLOWED = {
     "RedivisAPI": EDGE | {"SyncCore", "AsyncHTTPClient"} | NIO,
     "MappingConfig": EDGE | {"SyncCore", "Yams"},
     "SyncEngine": EDGE | {"SyncCore", "ServiceLifecycle"},
-    # NIOCore: a peer's credentials are an option of its channel.
-    "StatusServer": EDGE | {"SyncCore", "Hummingbird", "HTTPTypes", "NIOCore"},
+    "StatusServer": EDGE | {"SyncCore"} | NIO,
     # No SyncCore: the sandbox is a second, independent reading of the protocol.
     "RedivisSandbox": EDGE | {"Hummingbird", "HummingbirdCore", "HTTPTypes", "Crypto"} | NIO,
     "RedivisSyncCLI": EDGE | ADAPTERS | {

@@ -15,6 +15,10 @@ struct WebTransport: Sendable {
     let wholeAnswer: Duration
     private let client: HTTPClient
     private let loop: any EventLoop
+    private let lastEncryption = LastEncryption()
+
+    /// Of the connection that was opened last; `nil` where it has none.
+    var encryption: RedivisRemote.Encryption? { lastEncryption.value }
 
     /// - Parameters:
     ///   - loop: all connections live on it.
@@ -40,8 +44,10 @@ struct WebTransport: Sendable {
         configuration.connectionPool.idleTimeout = .seconds(4)
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(connections, 1)
         configuration.connectionPool.retryConnectionEstablishment = false
-        configuration.http1_1ConnectionDebugInitializer = { channel in
-            Self.setOptions(of: channel, dropsUnsentBytes: dropsUnsentBytes)
+        configuration.http1_1ConnectionDebugInitializer = { [lastEncryption] channel in
+            // After the handshake.
+            lastEncryption.note(channel)
+            return Self.setOptions(of: channel, dropsUnsentBytes: dropsUnsentBytes)
         }
         client = HTTPClient(
             eventLoopGroupProvider: .shared(loop), configuration: configuration)

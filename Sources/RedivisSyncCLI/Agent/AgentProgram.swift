@@ -15,6 +15,7 @@ struct AgentProgram: Sendable {
     let queue: SQLiteQueue
     let remote: RedivisRemote
     let token: LiveToken
+    let signals: SignalWatch
     let logger: Logger
 
     /// An end takes no longer than this; every state is saved before it is acted on, so that nothing is lost by it.
@@ -68,7 +69,7 @@ struct AgentProgram: Sendable {
     private func run(_ group: ServiceGroup, _ notifier: ServiceNotifier) async {
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
-                await SignalWatch.wait()
+                await signals.wait()
                 guard !Task.isCancelled else { return }
                 notifier.tell(.stopping)
                 Self.endAnyway(logger)

@@ -87,30 +87,10 @@ struct MappingReport: Encodable {
             if !found.hasDraft, !mapping.createsVersion {
                 note("its dataset has no unreleased version; open one on Redivis, or set create_version: true")
             }
-            if found.hasDraft { try await openUnusedSession(remote, mapping) }
+            if found.hasDraft { _ = try await remote.openUnusedSession(for: mapping) }
         } catch {
             refusal = error.kind
             note(error.explained)
-        }
-    }
-
-    /// Only a write shows whether the token may write. A session that nobody uses costs nothing and expires by itself.
-    private func openUnusedSession(_ remote: RedivisRemote, _ mapping: Mapping) async throws(Failure) {
-        let endpoints: [Endpoint] =
-            switch mapping.endpoint {
-            case .auto: [.resumableUpload, .tempUploads]
-            case .fixed(let endpoint): [endpoint]
-            }
-        for endpoint in endpoints {
-            do throws(Failure) {
-                _ = try await remote.openSession(
-                    SessionRequest(
-                        table: mapping.table, endpoint: endpoint, size: 1, name: "redivis-sync-check",
-                        now: SystemTime.wall()))
-                return
-            } catch {
-                guard error.kind == .endpointMissing, endpoint != endpoints.last else { throw error }
-            }
         }
     }
 

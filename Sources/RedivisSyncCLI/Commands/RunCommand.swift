@@ -25,6 +25,7 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         SecretMemory.keepOffDisk()
+        let signals = await SignalWatch()
         let logger = options.logger()
         let setup = try Setup.loadForRun(options)
         if let problems = setup.problems {
@@ -38,19 +39,21 @@ struct RunCommand: AsyncParsableCommand {
         let liveToken = LiveToken(token, setup)
         let remote = try setup.remote(token: { liveToken.current }, logger: logger)
         guard once else {
-            try await AgentProgram(setup: setup, queue: queue, remote: remote, token: liveToken, logger: logger).run()
+            try await AgentProgram(
+                setup: setup, queue: queue, remote: remote, token: liveToken, signals: signals, logger: logger
+            ).run()
             await remote.shutdown()
             return
         }
-        let ending = await deliver(setup, queue, remote, logger)
+        let ending = await deliver(setup, queue, remote, signals, logger)
         await remote.shutdown()
         try await ending.report(queue, setup.configuration)
         if setup.problems != nil { throw CommandFailure(.somethingLeft, []) }
     }
 
-    private func deliver(_ setup: Setup, _ queue: SQLiteQueue, _ remote: RedivisRemote, _ logger: Logger) async
-        -> RunEnding
-    {
+    private func deliver(
+        _ setup: Setup, _ queue: SQLiteQueue, _ remote: RedivisRemote, _ signals: SignalWatch, _ logger: Logger
+    ) async -> RunEnding {
         LocalSourceReader.ignoreLeaseSignals()
         let showsProgress = ProgressDisplay.isWanted
         // On a terminal the bars tell what happens; troubles are still written, and what was asked for.
@@ -73,7 +76,7 @@ struct RunCommand: AsyncParsableCommand {
                 }
             }
             group.addTask {
-                await SignalWatch.wait()
+                await signals.wait()
                 return Task.isCancelled ? nil : .stopped
             }
             group.addTask {

@@ -57,6 +57,7 @@ struct SandboxCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let signals = await SignalWatch()
         let sandbox: Sandbox
         do {
             sandbox = try Sandbox(try parsedConfiguration())
@@ -73,7 +74,7 @@ struct SandboxCommand: AsyncParsableCommand {
                     throw CommandFailure(.outOfReach, error.description)
                 }
             }
-            group.addTask { await SignalWatch.wait() }
+            group.addTask { await signals.wait() }
             try await group.next()
             group.cancelAll()
         }

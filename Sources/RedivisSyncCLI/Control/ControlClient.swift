@@ -25,7 +25,7 @@ struct ControlClient: Sendable {
         -> ControlAnswer?
     {
         guard access(socket.string, F_OK) == 0 || errno != ENOENT else { return nil }
-        let answered = await exchange(request, (patience ?? request.patience) + Self.margin)
+        let answered = await exchange(request, patience ?? request.patience + Self.margin)
         switch answered {
         case .success(let body):
             guard let answer = try? JSONDecoder().decode(ControlAnswer.self, from: Data(body.readableBytesView)) else {

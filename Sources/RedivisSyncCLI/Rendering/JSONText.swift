@@ -12,7 +12,7 @@ enum JSONText {
 
     /// The encoder escapes what JSON asks for (RFC 8259, 7). Other characters that a terminal would obey, or that
     /// turn the direction of what follows, are escaped too; outside of strings JSON has none of them.
-    private static func escapingInvisible(_ text: String) -> String {
+    static func escapingInvisible(_ text: String) -> String {
         guard text.unicodeScalars.contains(where: isInvisible) else { return text }
         var escaped = ""
         for scalar in text.unicodeScalars {

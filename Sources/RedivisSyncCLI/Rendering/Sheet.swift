@@ -27,14 +27,40 @@ struct Sheet {
     }
 
     mutating func field(_ label: String, _ text: String, indent: Int = 2, tint: TextStyle.Tint? = nil) {
-        let margin = indent + labelWidth
-        // Where hardly any room is left, the terminal's own wrapping does better.
-        let room = style.width.flatMap { $0 - margin >= 24 ? $0 - margin : nil }
-        for (index, line) in DisplayWidth.wrapped(text.printable, room).enumerated() {
-            let head = index == 0 ? label.padded(to: labelWidth) : String(repeating: " ", count: labelWidth)
-            lines.append(
-                String(repeating: " ", count: indent) + style.paint(head, index == 0 ? .faint : nil)
-                    + style.paint(line, tint))
+        write(String(repeating: " ", count: indent), label, text, margin: indent + labelWidth, tint: tint)
+    }
+
+    /// The same, with a mark in colour in front.
+    mutating func field(_ label: String, _ text: String, mark: (text: String, tint: TextStyle.Tint)) {
+        write(
+            "  " + style.paint(mark.text, mark.tint) + "  ", label, text,
+            margin: 4 + DisplayWidth.of(mark.text) + labelWidth, tint: nil)
+    }
+
+    /// Below a marked field, behind a mark of its own.
+    mutating func note(_ text: String, mark: (text: String, tint: TextStyle.Tint)) {
+        let margin = 5 + labelWidth
+        let width = DisplayWidth.of(mark.text) + 1
+        let lines = DisplayWidth.wrapped(text.printable, room(behind: margin + width))
+        for (index, line) in lines.enumerated() {
+            let head = index == 0 ? style.paint(mark.text, mark.tint) + " " : String(repeating: " ", count: width)
+            self.lines.append(String(repeating: " ", count: margin) + head + line)
+        }
+    }
+
+    /// Where hardly any room is left, the terminal's own wrapping does better.
+    private func room(behind margin: Int) -> Int? {
+        style.width.flatMap { $0 - margin >= 24 ? $0 - margin : nil }
+    }
+
+    private mutating func write(
+        _ front: String, _ label: String, _ text: String, margin: Int, tint: TextStyle.Tint?
+    ) {
+        for (index, line) in DisplayWidth.wrapped(text.printable, room(behind: margin)).enumerated() {
+            let head =
+                index == 0
+                ? front + style.paint(label.padded(to: labelWidth), .faint) : String(repeating: " ", count: margin)
+            lines.append(head + style.paint(line, tint))
         }
     }
 

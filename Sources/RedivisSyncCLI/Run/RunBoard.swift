@@ -34,9 +34,11 @@ final class RunBoard: Sendable {
     private let begun = ContinuousClock().now
     let startedAt = SystemTime.wall()
     private let logger: Logger
+    private let troubles: TroubleLog
 
     init(logger: Logger) {
         self.logger = logger
+        troubles = TroubleLog(logger)
     }
 
     var snapshot: Counts { counts.withLock { $0 } }
@@ -56,24 +58,28 @@ final class RunBoard: Sendable {
             logger.debug("scanned", metadata: ["mapping": "\(mapping)", "files": "\(scan.files)"])
         case .folderProblem(let mapping, let failure):
             counts.withLock { $0.folderProblems[mapping] = failure }
-            logger.warning("folder cannot be scanned", metadata: ["mapping": "\(mapping)", "reason": "\(failure)"])
+            troubles.write(
+                .warning, "folder cannot be scanned", about: "\(mapping)",
+                ["mapping": "\(mapping)", "reason": "\(failure)"])
         case .tableReady(let table, let remote):
             counts.withLock { $0.tableProblems[table] = nil }
             logger.debug("table is ready", metadata: ["table": "\(remote.key)"])
         case .tableProblem(let table, let failure):
             counts.withLock { $0.tableProblems[table] = failure }
-            logger.warning("table cannot be used now", metadata: ["table": "\(table)", "reason": "\(failure)"])
+            troubles.write(
+                .warning, "table cannot be used now", about: "\(table)",
+                ["table": "\(table)", "reason": "\(failure)"])
         case .sourceProblem(let mapping, let path, let failure):
-            logger.warning(
-                "file cannot be looked at",
-                metadata: ["mapping": "\(mapping)", "path": "\(path)", "reason": "\(failure)"])
+            troubles.write(
+                .warning, "file cannot be looked at", about: "\(mapping) \(path)",
+                ["mapping": "\(mapping)", "path": "\(path)", "reason": "\(failure)"])
         case .sending(let id, let path, let offset, let total):
             let transfer = Transfer(path: path, offset: offset, total: total, startedAt: SystemTime.wall())
             counts.withLock { $0.send(transfer, id) }
         case .moved(let delivery, let note):
             moved(delivery, note)
         case .queueProblem(let failure):
-            logger.error("the queue cannot be used", metadata: ["reason": "\(failure)"])
+            troubles.write(.error, "the queue cannot be used", about: "", ["reason": "\(failure)"])
         case .folderState(let mapping, let state):
             told(state, of: mapping)
         case .alive: break

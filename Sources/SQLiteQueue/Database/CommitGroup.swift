@@ -28,6 +28,11 @@ actor CommitGroup {
     private var isDraining = false
     /// So that one group never keeps readers of its results waiting for long.
     private static let largestGroup = 256
+    /// When the last commit ended. Where the next write comes so soon after it, more are on their way, and are waited for
+    /// a moment: a commit costs as much as several writes, and its sync on a slow disk a hundred times that.
+    private var lastCommit = ContinuousClock.now
+    private static let crowd: Duration = .milliseconds(2)
+    private static let gathering: Duration = .milliseconds(1)
 
     /// - Parameter onReceipts: called after each commit that wrote receipts.
     init(pool: DatabasePool, path: FilePath, onReceipts: @escaping @Sendable () -> Void) {
@@ -56,9 +61,11 @@ actor CommitGroup {
 
     private func drain() async {
         while !waiting.isEmpty {
+            if lastCommit.duration(to: .now) < Self.crowd { try? await Task.sleep(for: Self.gathering) }
             let group = Array(waiting.prefix(Self.largestGroup))
             waiting.removeFirst(group.count)
             let (errors, wroteReceipts) = await commit(group)
+            lastCommit = .now
             for (member, error) in zip(group, errors) {
                 member.done.resume(returning: error)
             }

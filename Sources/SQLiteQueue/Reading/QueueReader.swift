@@ -120,6 +120,38 @@ public struct QueueReader: Sendable {
         try await read { try $0.receipts(since: since, after: sequence, limit: limit) }
     }
 
+    /// Beside the database.
+    var receiptFile: FilePath { path.removingLastComponent().appending("receipts.jsonl") }
+
+    /// Hands on the lines that `receipts.jsonl` has from before this database was made, in their order: of a database
+    /// that was lost. They are read from the file, so they are worth what the file is.
+    public func earlierReceipts(_ handle: (_ line: String) -> Void) async throws(Failure) {
+        guard let base = try await read({ try $0.receiptBase() }), var file = try ReceiptLines(receiptFile) else {
+            return
+        }
+        while case .line(let line) = try file.next() {
+            guard let head = ReceiptChain.Head(line), head.seq <= base.sequence else { return }
+            handle(String(decoding: line, as: UTF8.self))
+        }
+    }
+
+    /// The number of the last receipt; 0 where there is none.
+    public func lastReceipt() async throws(Failure) -> Int64 {
+        try await read { try $0.lastReceipt().sequence }
+    }
+
+    /// The tables that have receipts delivered at or after `since`, up to the number `last`.
+    public func tablesOfReceipts(since: Timestamp?, upTo last: Int64) async throws(Failure) -> Set<TableKey> {
+        try await read { database in
+            // DISTINCT keeps each table once; grouping would sort all receipts, in memory.
+            let rows = try database.rows(
+                """
+                SELECT DISTINCT ifnull(json_extract(line, '$.table'), '') FROM receipt WHERE seq <= ? AND at >= ?
+                """, [last, since?.milliseconds ?? Int64.min])
+            return Set(try rows.map { TableKey(try $0.text(0)) })
+        }
+    }
+
     // MARK: Pauses
 
     public func pauses() async throws(Failure) -> Pauses {

@@ -34,22 +34,15 @@ public enum ReceiptChain {
 
     /// Holds lines against each other.
     public static func verify(_ lines: some Sequence<String>) -> Verdict {
-        var previous: SyncCore.Digest?
-        var count = 0
-        var sequence: Int64?
+        var walk = ChainWalk()
         for line in lines {
-            count += 1
-            guard let head = Head(line) else { return .broken(line: count, reason: "it is no receipt") }
-            guard head.previous == (previous ?? (head.seq == 1 ? origin : head.previous)) else {
-                return .broken(line: count, reason: "it does not follow from the line before")
+            do throws(ChainBreak) {
+                try walk.step(Array(line.utf8))
+            } catch {
+                return .broken(line: walk.lines + 1, reason: error.reason)
             }
-            guard sequence.map({ head.seq == $0 &+ 1 }) ?? true else {
-                return .broken(line: count, reason: "its number does not follow")
-            }
-            sequence = head.seq
-            previous = hash(of: line.utf8, after: head.previous)
         }
-        return .whole(lines: count, last: previous ?? origin)
+        return .whole(lines: walk.lines, last: walk.end?.hash ?? origin)
     }
 
     /// What chains a line.
@@ -57,8 +50,10 @@ public enum ReceiptChain {
         let seq: Int64
         let previous: SyncCore.Digest
 
-        init?(_ line: String) {
-            guard let head = try? JSONDecoder().decode(Head.self, from: Data(line.utf8)) else { return nil }
+        init?(_ line: String) { self.init(Array(line.utf8)) }
+
+        init?(_ line: [UInt8]) {
+            guard let head = try? JSONDecoder().decode(Head.self, from: Data(line)) else { return nil }
             self = head
         }
     }

@@ -36,12 +36,16 @@ extension Transaction {
         return PauseChange(before: before, after: try database.pauses())
     }
 
-    /// What the mapping file says of `paused`; a mapping that is not in it any more is not paused by it.
+    /// What the mapping file says of `paused`, and of mappings by leaving them out.
     ///
     /// - Parameter run: see `resume`; `nil` at a start, where every instant is over.
     func takeUpPauses(of mappings: [Mapping], run: UInt64?) throws {
         // What belongs to a mapping that is not in the file any more rests until it is there again.
-        let running = Set(try mappings.filter { !$0.isPaused }.map { try mappingNumber($0.id) })
+        var running: Set<Int64> = []
+        for mapping in mappings {
+            let number = try mappingNumber(mapping.id)
+            if !mapping.isPaused { running.insert(number) }
+        }
         for row in try database.rows("SELECT id, pausedByFile FROM mapping") {
             let number = try row.integer(0)
             guard try row.flag(1) == running.contains(number) else { continue }
