@@ -60,7 +60,7 @@ extension RunBoard.Counts {
                 TransferStatus(
                     delivery: id, path: PathBytes(transfer.path.bytes),
                     mapping: (try? await queue.delivery(id))?.mapping, sent: transfer.offset, total: transfer.total,
-                    startedAt: transfer.startedAt))
+                    startedAt: transfer.startedAt, sentBefore: transfer.sentBefore))
         }
         return statuses
     }
