@@ -65,7 +65,7 @@ struct RedivisSyncCommand: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, CheckCommand.self, StatusCommand.self, ListCommand.self, WhyCommand.self,
             RetryCommand.self, ForgetCommand.self, ResolveCommand.self, PauseCommand.self, ResumeCommand.self,
-            ReceiptsCommand.self, DoctorCommand.self, SandboxCommand.self,
+            ReceiptsCommand.self, DoctorCommand.self, SandboxCommand.self, SelftestCommand.self,
         ])
 }
 
