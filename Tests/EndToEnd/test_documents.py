@@ -177,7 +177,8 @@ def fields(schema: dict) -> set[str]:
 
 def test_the_schemas_are_schemas() -> None:
     assert set(schemas()) == {
-        "file-version", "list", "why", "check", "status", "receipt", "verification", "doctor", "sandbox", "selftest",
+        "file-version", "list", "why", "check", "plan", "status", "receipt", "verification", "doctor", "sandbox",
+        "selftest",
     }
     for name, schema in schemas().items():
         Draft202012Validator.check_schema(schema)
@@ -193,6 +194,7 @@ def test_the_schemas_are_schemas() -> None:
     [
         ("check", ["check", "check/mapping"]), ("list", ["list", "file-version"]),
         ("why", ["why", "why/place", "why/version"]), ("sandbox", ["sandbox"]),
+        ("plan", ["plan", "plan/mapping", "plan/edit"]),
         (
             "status",
             ["status", "status/mapping", "status/figures", "status/transfer", "status/unreleased", "status/problem"],

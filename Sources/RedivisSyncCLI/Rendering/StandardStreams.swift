@@ -9,7 +9,7 @@ enum StandardOutput {
 
     /// Whether nobody reads any more.
     static var isClosed: Bool { hasNoReader.withLock { $0 } }
-    // As above: written by whoever meets the closed pipe.
+    // Written to from any task.
     private static let hasNoReader = Mutex(false)
 
     static func write(_ text: String) {
