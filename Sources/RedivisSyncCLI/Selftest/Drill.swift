@@ -253,9 +253,3 @@ struct Drill {
         "it ended \(ending.text)" + (DrillFolder.lastLine(of: log).map { "; its last line: \($0)" } ?? "")
     }
 }
-
-extension Duration {
-    fileprivate var inSeconds: Double {
-        Double(components.seconds) + Double(components.attoseconds) / 1e18
-    }
-}
