@@ -44,12 +44,13 @@ enum ByteSize {
 }
 
 /// Durations: `250ms`, `30s`, `2m`, `1h`, `7d`.
-enum DurationText {
+public enum DurationText {
     private static let units: [(name: String, milliseconds: Int64)] = [
         ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1),
     ]
 
-    static func parse(_ text: String) throws(SpellingProblem) -> Duration {
+    /// - Throws: what is wrong with it, and what to write instead.
+    public static func parse(_ text: String) throws(SpellingProblem) -> Duration {
         let (number, unit) = Quantity.split(text)
         if let unit = units.first(where: { $0.name == unit }) {
             if let milliseconds = Quantity.multiply(number, by: unit.milliseconds) {

@@ -63,9 +63,10 @@ struct RedivisSyncCommand: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            RunCommand.self, CheckCommand.self, ListCommand.self, WhyCommand.self, RetryCommand.self,
-            ForgetCommand.self, ResolveCommand.self, PauseCommand.self, ResumeCommand.self, ReceiptsCommand.self,
-            DoctorCommand.self, SandboxCommand.self, SelftestCommand.self,
+            RunCommand.self, CheckCommand.self, PlanCommand.self, StatusCommand.self, ListCommand.self,
+            WhyCommand.self, RetryCommand.self, ForgetCommand.self, ResolveCommand.self, PauseCommand.self,
+            ResumeCommand.self, WaitCommand.self, ReceiptsCommand.self, DoctorCommand.self, SandboxCommand.self,
+            SelftestCommand.self,
         ])
 }
 

@@ -12,6 +12,8 @@ public struct AgentRun: Sendable {
     private let runner: DeliveryRunner
     private let tables: TableKeeper
     private let folders: FolderSupervisor
+    private let roots: KnownRoots
+    private let scans: ScanDesk
     private let settleBell = WorkBell()
 
     /// How often what could not be watched is tried again.
@@ -24,18 +26,24 @@ public struct AgentRun: Sendable {
         configuration: Configuration, ports: EnginePorts, watcher: any FolderWatcher, host: String,
         observer: @escaping EngineObserver
     ) {
+        let scans = ScanDesk()
+        let observer = scans.listening(observer)
         let live = LiveConfiguration(configuration)
         let refusals = RefusalDesk()
         let directory = TableDirectory(
             ports: ports, registrationDoubt: configuration.settings.registrationDoubt,
             onRefusal: { await refusals.take($0) }, observer: observer)
-        let follower = ImportFollower(ports: ports, observer: observer)
+        let follower = ImportFollower(ports: ports, directory: directory, observer: observer)
+        let roots = KnownRoots()
         let runner = DeliveryRunner(
-            configuration: live, ports: ports, directory: directory, follower: follower, observer: observer)
+            configuration: live, ports: ports, directory: directory, follower: follower, observer: observer,
+            roots: roots, closesRefusedTables: true)
         let dispatcher = DeliveryDispatcher(
             configuration: live, ports: ports, directory: directory, runner: runner, observer: observer)
         let intake = FolderIntake(configuration: live, ports: ports, host: host, observer: observer)
         let bell = settleBell
+        self.roots = roots
+        self.scans = scans
         self.live = live
         self.ports = ports
         self.watcher = watcher
@@ -50,8 +58,8 @@ public struct AgentRun: Sendable {
         }
         folders = FolderSupervisor { mapping in
             FolderKeeper(
-                mapping, configuration: live, ports: ports, watcher: watcher, intake: intake, observer: observer,
-                onNews: { await bell.ring() })
+                mapping, configuration: live, ports: ports, watcher: watcher, intake: intake, roots: roots,
+                observer: observer, onNews: { await bell.ring() })
         }
         refusalDesk = refusals
     }
@@ -64,6 +72,10 @@ public struct AgentRun: Sendable {
     public func run() async throws {
         let configuration = live.current
         try await ports.queue.beginRun(configuration.mappings)
+        for mapping in configuration.mappings {
+            guard let root = try await ports.queue.folderIdentity(of: mapping.id, at: mapping.folder) else { continue }
+            roots.learn(root, of: mapping.folder)
+        }
         await refusalDesk.open(with: tables)
         await tables.want(await tablesNeeded(by: configuration))
         await withDiscardingTaskGroup { group in
@@ -82,17 +94,36 @@ public struct AgentRun: Sendable {
     public func takeUp(_ configuration: Configuration) async throws(Failure) {
         let before = live.current
         guard configuration != before else { return }
-        try await ports.queue.takeUp(configuration.mappings, at: ports.clock.now())
-        live.replace(with: configuration)
+        try await intake.takeUp(configuration)
         await tables.want(await tablesNeeded(by: configuration))
         await tables.retryNow()
-        if configuration.mappings != before.mappings { await folders.update(to: configuration) }
+        if configuration.mappings != before.mappings {
+            await folders.update(to: configuration)
+            scans.keep(only: Set(configuration.mappings.map(\.id)))
+        }
         await settleBell.ring()
         await dispatcher.ring()
     }
 
     /// The token may be another one by now, or a person wants to see at once whether a refusal was lifted.
     public func retryRefusals() async { await tables.retryNow() }
+
+    /// Looks through the folder of one mapping, or of all, once more; returns when that is over, and everything that
+    /// lies there now has been noticed.
+    ///
+    /// - Returns: the mappings whose folder could not be looked through.
+    public func scan(_ mapping: MappingID?) async -> [MappingID] {
+        let wanted = live.current.mappings.map(\.id).filter { mapping == nil || $0 == mapping }
+        let (scans, folders) = (scans, folders)
+        return await withTaskGroup(of: MappingID?.self) { group in
+            for id in wanted {
+                group.addTask { await scans.scan(id) { await folders.rescan(id) } ? nil : id }
+            }
+            return await group.reduce(into: []) { failed, id in
+                if let id { failed.append(id) }
+            }.sorted()
+        }
+    }
 
     /// Rows were changed by hand.
     public func ring() async {
@@ -181,6 +212,9 @@ actor FolderSupervisor {
         end?.resume()
         end = nil
     }
+
+    /// A folder that is not looked after yet is scanned once it is.
+    func rescan(_ mapping: MappingID) async { await keepers[mapping]?.keeper.rescan() }
 
     /// Mappings that stayed as they were go on; the others' folders are watched and scanned anew. Whose a file is
     /// follows from all mappings together, so those that go on look at their files again.

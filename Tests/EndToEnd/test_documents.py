@@ -176,7 +176,10 @@ def fields(schema: dict) -> set[str]:
 
 
 def test_the_schemas_are_schemas() -> None:
-    assert set(schemas()) == {"file-version", "list", "why", "check", "receipt", "verification", "doctor", "sandbox", "selftest"}
+    assert set(schemas()) == {
+        "file-version", "list", "why", "check", "plan", "status", "receipt", "verification", "doctor", "sandbox",
+        "selftest",
+    }
     for name, schema in schemas().items():
         Draft202012Validator.check_schema(schema)
         assert schema["$id"] == f"urn:redivis-sync:{name}"
@@ -191,6 +194,11 @@ def test_the_schemas_are_schemas() -> None:
     [
         ("check", ["check", "check/mapping"]), ("list", ["list", "file-version"]),
         ("why", ["why", "why/place", "why/version"]), ("sandbox", ["sandbox"]),
+        ("plan", ["plan", "plan/mapping", "plan/edit"]),
+        (
+            "status",
+            ["status", "status/mapping", "status/figures", "status/transfer", "status/unreleased", "status/problem"],
+        ),
         ("doctor", ["doctor", "doctor/check"]), ("selftest", ["selftest", "selftest/step", "selftest/problem"]),
         (
             "receipts",

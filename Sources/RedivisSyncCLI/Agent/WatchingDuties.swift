@@ -21,6 +21,21 @@ struct WatchingDuties: AgentDuties {
         .refused(ControlRefusal(.unavailable, "no edit of the mapping file waits to be accepted"))
     }
 
+    func scan(_ mapping: MappingID?) async -> ControlAnswer {
+        var outcome = ControlOutcome()
+        let failed = await agent.scan(mapping)
+        let state = board.snapshot
+        for id in state.configuration.mappings.map(\.id) where mapping == nil || id == mapping {
+            if failed.contains(id) {
+                let why = state.folderTroubles[id]?.failure?.description ?? "its folder could not be looked through"
+                outcome.refuse("\(id): \(why)")
+            } else {
+                outcome.change("\(id): looked through")
+            }
+        }
+        return .done(outcome)
+    }
+
     func reload() async -> ControlAnswer {
         await mappingFile.reload()
         var outcome = ControlOutcome()

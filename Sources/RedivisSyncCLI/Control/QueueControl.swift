@@ -6,6 +6,7 @@ protocol AgentDuties: Sendable {
     /// The queue was changed from outside of the engine: there may be work now that nobody waits for.
     func queueChanged() async
     func acceptPlan() async -> ControlAnswer
+    func scan(_ mapping: MappingID?) async -> ControlAnswer
     func reload() async -> ControlAnswer
     func status() async -> ControlAnswer
 }
@@ -14,6 +15,7 @@ protocol AgentDuties: Sendable {
 struct NoAgent: AgentDuties {
     func queueChanged() async {}
     func acceptPlan() async -> ControlAnswer { Self.refusal }
+    func scan(_ mapping: MappingID?) async -> ControlAnswer { Self.refusal }
     func reload() async -> ControlAnswer { Self.refusal }
     func status() async -> ControlAnswer { Self.refusal }
 
@@ -52,7 +54,7 @@ struct QueueControl: AgentControl {
             case .resolve(let paths, let decision): return try await resolve(paths, decision)
             case .pause(let mapping): return Self.paused(mapping, try await queue.pause(mapping))
             case .resume(let mapping): return Self.resumed(mapping, try await queue.resume(mapping, at: clock.now()))
-            case .acceptPlan, .reload, .status: return nil
+            case .acceptPlan, .scan, .reload, .status: return nil
             }
         } catch {
             throw ControlRefusal(error)
@@ -62,6 +64,7 @@ struct QueueControl: AgentControl {
     private func duty(_ request: ControlRequest) async -> ControlAnswer {
         switch request {
         case .acceptPlan: await duties.acceptPlan()
+        case .scan(let mapping): await duties.scan(mapping)
         case .reload: await duties.reload()
         case .status: await duties.status()
         // Changes of the queue all; see `change`.

@@ -63,4 +63,41 @@ struct Sheet {
             lines.append(head + style.paint(line, tint))
         }
     }
+
+    /// Parts with dots between them, each in its colour, broken between parts.
+    mutating func field(_ label: String, parts: [(text: String, tint: TextStyle.Tint?)], indent: Int = 2) {
+        let margin = indent + labelWidth
+        let room = style.width.flatMap { $0 - margin >= 24 ? $0 - margin : nil } ?? .max
+        var rows: [[String]] = [[]]
+        var used = 0
+        for part in parts {
+            let text = part.text.printable
+            let width = DisplayWidth.of(text)
+            if used > 0, used + 3 + width > room {
+                rows.append([])
+                used = 0
+            }
+            used += (used > 0 ? 3 : 0) + width
+            rows[rows.count - 1].append(style.paint(text, part.tint))
+        }
+        let dot = style.paint(" · ", .faint)
+        for (index, row) in rows.enumerated() {
+            let head =
+                index == 0
+                ? style.paint(label.padded(to: labelWidth), .faint) : String(repeating: " ", count: labelWidth)
+            lines.append(String(repeating: " ", count: indent) + head + row.joined(separator: dot))
+        }
+    }
+
+    /// One of a list, with a mark in front of it.
+    mutating func item(_ mark: String, _ tint: TextStyle.Tint?, _ text: String, indent: Int = 2) {
+        let room = style.width.flatMap { $0 - indent - 3 >= 24 ? $0 - indent - 3 : nil }
+        for (index, line) in DisplayWidth.wrapped(text.printable, room).enumerated() {
+            let head = index == 0 ? style.paint(mark, tint) : " "
+            lines.append(String(repeating: " ", count: indent) + head + " " + line)
+        }
+    }
+
+    /// A line as it is: made of printable text, and no wider than the terminal.
+    mutating func drawn(_ line: String) { lines.append(line) }
 }

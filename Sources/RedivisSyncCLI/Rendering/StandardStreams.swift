@@ -7,10 +7,17 @@ enum StandardOutput {
     /// An errno.
     private static let firstError = Mutex<Int32?>(nil)
 
+    /// Whether nobody reads any more.
+    static var isClosed: Bool { hasNoReader.withLock { $0 } }
+    // Written to from any task.
+    private static let hasNoReader = Mutex(false)
+
     static func write(_ text: String) {
-        let error = writeAll(text, to: STDOUT_FILENO)
-        guard let error, error != EPIPE else { return }
-        firstError.withLock { $0 = $0 ?? error }
+        switch writeAll(text, to: STDOUT_FILENO) {
+        case nil: break
+        case EPIPE?: hasNoReader.withLock { $0 = true }
+        case let error?: firstError.withLock { $0 = $0 ?? error }
+        }
     }
 
     static func line(_ text: String) { write(text + "\n") }

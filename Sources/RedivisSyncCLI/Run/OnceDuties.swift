@@ -17,6 +17,13 @@ struct OnceDuties: AgentDuties {
     func acceptPlan() async -> ControlAnswer { Self.onceOnly }
     func reload() async -> ControlAnswer { Self.onceOnly }
 
+    func scan(_ mapping: MappingID?) async -> ControlAnswer {
+        .refused(
+            ControlRefusal(
+                .unavailable, "a single run (run --once) scans at its start only",
+                remedy: "it ends by itself when everything is delivered that can be"))
+    }
+
     private static let onceOnly = ControlAnswer.refused(
         ControlRefusal(
             .unavailable, "a single run (run --once) reads its mapping file at its start only",
@@ -60,7 +67,7 @@ extension RunBoard.Counts {
                 TransferStatus(
                     delivery: id, path: PathBytes(transfer.path.bytes),
                     mapping: (try? await queue.delivery(id))?.mapping, sent: transfer.offset, total: transfer.total,
-                    startedAt: transfer.startedAt))
+                    startedAt: transfer.startedAt, sentBefore: transfer.sentBefore))
         }
         return statuses
     }

@@ -49,7 +49,12 @@ struct ProgressPicture {
         let width = (style.width ?? 80) - 1
         let transfers = counts.transfers.sorted { $0.key < $1.key }
         var lines = [DisplayWidth.keepingStart(head, width)]
-        lines += transfers.prefix(Self.mostBars).map { bar($0.value, rates[$0.key], width, style) }
+        lines += transfers.prefix(Self.mostBars).map { id, transfer in
+            ProgressBar(
+                path: transfer.path.description, sent: transfer.offset, total: transfer.total,
+                secondsLeft: rates[id]?.seconds(for: transfer.total &- transfer.offset)
+            ).line(width, style)
+        }
         if transfers.count > Self.mostBars {
             lines.append("  … and \(Words.grouped(transfers.count - Self.mostBars)) more")
         }
@@ -64,31 +69,5 @@ struct ProgressPicture {
             if let count = states[state], count > 0 { parts.append("\(Words.grouped(count)) \(state.rawValue)") }
         }
         return parts.joined(separator: " · ")
-    }
-
-    /// Bar, share, size, time left, path; a narrow terminal leaves out size and time.
-    private func bar(_ transfer: RunBoard.Transfer, _ rate: RateMeter?, _ width: Int, _ style: TextStyle) -> String {
-        let share = transfer.total > 0 ? min(max(Double(transfer.offset) / Double(transfer.total), 0), 1) : 1
-        let cells = min(max(width / 4, 8), 30)
-        let full = Int(share * Double(cells))
-        var tail = " " + "\(Int(share * 100))%".paddedInFront(to: 4)
-        if width >= 60 {
-            let left =
-                transfer.offset >= transfer.total
-                ? "sent" : rate?.seconds(for: transfer.total &- transfer.offset).map(Words.clock(seconds:)) ?? "-:--"
-            tail += " of " + Words.bytes(transfer.total).paddedInFront(to: 10) + left.paddedInFront(to: 8)
-        }
-        let room = width - 2 - cells - tail.count - 2
-        let path = room >= 6 ? "  " + DisplayWidth.keepingEnd(transfer.path.description, room) : ""
-        return "  " + Self.drawing(full: full, of: cells, style) + tail + path
-    }
-
-    private static func drawing(full: Int, of cells: Int, _ style: TextStyle) -> String {
-        let rest = cells - full
-        guard style.hasColour else {
-            return String(repeating: "█", count: full) + String(repeating: "░", count: rest)
-        }
-        return style.paint(String(repeating: "━", count: full), .busy)
-            + style.paint(String(repeating: "━", count: rest), .faint)
     }
 }

@@ -11,6 +11,8 @@ final class RunBoard: Sendable {
         let total: Int64
         /// When this run first sent a byte of it.
         var startedAt: Timestamp?
+        /// Of `offset`, what had left before that.
+        var sentBefore: Int64 = 0
     }
 
     struct Counts: Sendable {
@@ -62,6 +64,9 @@ final class RunBoard: Sendable {
         case .tableReady(let table, let remote):
             counts.withLock { $0.tableProblems[table] = nil }
             logger.debug("table is ready", metadata: ["table": "\(remote.key)"])
+        case .tableAnswers(let table):
+            counts.withLock { $0.tableProblems[table] = nil }
+            logger.debug("table answers again", metadata: ["table": "\(table)"])
         case .tableProblem(let table, let failure):
             counts.withLock { $0.tableProblems[table] = failure }
             troubles.write(
@@ -127,8 +132,9 @@ extension RunBoard.Counts {
 
     fileprivate mutating func send(_ transfer: RunBoard.Transfer, _ id: DeliveryID) {
         var transfer = transfer
-        if let known = transfers[id] { transfer.startedAt = known.startedAt }
         let before = transfers[id]?.offset ?? max(transfer.offset &- Self.slice, 0)
+        transfer.sentBefore = transfers[id]?.sentBefore ?? before
+        if let known = transfers[id] { transfer.startedAt = known.startedAt }
         sent &+= max(transfer.offset &- before, 0)
         transfers[id] = transfer
     }

@@ -49,8 +49,15 @@ extension StateDirectory {
         } catch {
             throw .systemCall(file, doing: "open", error as? Errno ?? .ioError)
         }
-        guard flock(descriptor.rawValue, LOCK_EX | LOCK_NB) == 0 else {
+        // Whoever asks for the holder has a shared lock for an instant; that must not keep an agent from starting.
+        var tries = 0
+        while flock(descriptor.rawValue, LOCK_EX | LOCK_NB) != 0 {
             let reason = Errno(rawValue: errno)
+            tries += 1
+            if reason == .wouldBlock, tries < 4 {
+                usleep(10_000)
+                continue
+            }
             try? descriptor.close()
             guard reason == .wouldBlock else { throw .systemCall(file, doing: "lock", reason) }
             throw .heldByAnother(directory, processID: processID(in: file))

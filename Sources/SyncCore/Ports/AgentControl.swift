@@ -34,6 +34,8 @@ public enum ControlRequest: Hashable, Codable, Sendable {
     case resume(mapping: MappingID?)
     /// Agrees to what an edited mapping file would send (`plan --accept`).
     case acceptPlan
+    /// Looks through the folder of one mapping, or of all, once more, and answers when that is over.
+    case scan(mapping: MappingID?)
     /// Reads the mapping file and the token again.
     case reload
     case status
@@ -41,7 +43,7 @@ public enum ControlRequest: Hashable, Codable, Sendable {
     /// The one mapping that it is about, where it names one.
     public var mapping: MappingID? {
         switch self {
-        case .pause(let mapping), .resume(let mapping): mapping
+        case .pause(let mapping), .resume(let mapping), .scan(let mapping): mapping
         case .retry, .retryAll, .forget, .resolve, .acceptPlan, .reload, .status: nil
         }
     }
@@ -53,6 +55,8 @@ public enum ControlRequest: Hashable, Codable, Sendable {
         case .status, .reload: .seconds(10)
         case .retry, .forget, .resolve: .seconds(60)
         case .retryAll, .pause, .resume, .acceptPlan: .seconds(600)
+        // Of any number of files; whoever waits says how long.
+        case .scan: .seconds(86_400)
         }
     }
 }

@@ -81,10 +81,12 @@ public struct TransferStatus: Hashable, Codable, Sendable {
     /// In bytes.
     public var total: Int64
     public var startedAt: Timestamp?
+    /// In bytes: how much of `sent` had left before `startedAt`.
+    public var sentBefore: Int64?
 
     public init(
         delivery: DeliveryID, path: PathBytes, mapping: MappingID? = nil, sent: Int64, total: Int64,
-        startedAt: Timestamp? = nil
+        startedAt: Timestamp? = nil, sentBefore: Int64? = nil
     ) {
         self.delivery = delivery
         self.path = path
@@ -92,6 +94,7 @@ public struct TransferStatus: Hashable, Codable, Sendable {
         self.sent = sent
         self.total = total
         self.startedAt = startedAt
+        self.sentBefore = sentBefore
     }
 }
 
