@@ -244,8 +244,11 @@ struct Drill {
                 agent = nil
                 throw DrillTrouble(finding: "the agent: " + said(ending, folder.agentLog))
             }
-            guard ContinuousClock.now < deadline else { throw DrillTrouble(finding: otherwise) }
-            try await Task.sleep(for: .milliseconds(10))
+            guard ContinuousClock.now < deadline else {
+                let last = DrillFolder.lastLine(of: folder.agentLog).map { "; the agent's last line: \($0)" }
+                throw DrillTrouble(finding: otherwise + (last ?? ""))
+            }
+            try await Task.sleep(for: .milliseconds(20))
         }
     }
 
