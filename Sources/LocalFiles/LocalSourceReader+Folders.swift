@@ -17,7 +17,9 @@ extension LocalSourceReader {
         try? await threads.run { () throws(Failure) in
             let root = try Self.listable(folder)
             guard case .success(let status) = root.status() else { throw FileTrouble.failure(errno, folder: folder) }
-            return FolderRoot(device: UInt64(status.st_dev), isEmpty: Self.isEmpty(folder))
+            return FolderRoot(
+                FolderIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino)),
+                isEmpty: Self.isEmpty(root))
         }
     }
 
@@ -43,8 +45,14 @@ extension LocalSourceReader {
         return OpenFile(descriptor)
     }
 
-    private static func isEmpty(_ folder: FilePath) -> Bool {
-        guard let stream = folder.withPlatformString({ opendir($0) }) else { return false }
+    /// The directory that was opened: another may be mounted over it by now.
+    private static func isEmpty(_ root: OpenFile) -> Bool {
+        let again = openat(root.descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard again >= 0, let stream = fdopendir(again) else {
+            if again >= 0 { close(again) }
+            return false
+        }
+        // Closes the descriptor, too.
         defer { closedir(stream) }
         var names = 0
         // "." and ".." are always there.

@@ -8,15 +8,24 @@ import UnixSignals
 struct SignalWatch: Sendable {
     private let arrivals: AsyncStream<Void>
 
-    init() async {
+    /// - Parameters:
+    ///   - withHangUp: whether SIGHUP, from a terminal that is closed, counts too.
+    ///   - last: what is done before a second signal ends the program.
+    init(withHangUp: Bool = false, atSecond last: @escaping @Sendable () -> Void = {}) async {
         let (arrivals, arrived) = AsyncStream.makeStream(of: Void.self)
         self.arrivals = arrivals
-        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        let signals =
+            withHangUp
+            ? await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
+            : await UnixSignalsSequence(trapping: .sigint, .sigterm)
         Task.detached {
             var count = 0
             for await signal in signals {
                 count += 1
-                if count > 1 { _exit(128 + signal.rawValue) }
+                if count > 1 {
+                    last()
+                    _exit(128 + signal.rawValue)
+                }
                 arrived.yield()
             }
         }

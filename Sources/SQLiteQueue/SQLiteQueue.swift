@@ -103,6 +103,20 @@ public final class SQLiteQueue: DeliveryQueue {
         try await write { try $0.closeExisting(of: mapping, exceptBelow: unseen) }
     }
 
+    public func folderIdentity(of mapping: MappingID, at folder: FilePath) async throws(Failure) -> FolderIdentity? {
+        try await read { database in
+            guard let number = try database.mappingNumber(mapping) else { return nil }
+            return try database.folderIdentity(of: number, at: folder)
+        }
+    }
+
+    public func noteFolder(
+        _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, now: Moment
+    ) async throws(Failure) {
+        note(now.monotonic)
+        try await write { try $0.noteFolder(identity, of: mapping, at: folder, run: now.monotonic.run) }
+    }
+
     // MARK: Intake
 
     public func noteSeen(

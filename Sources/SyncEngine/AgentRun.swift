@@ -12,6 +12,7 @@ public struct AgentRun: Sendable {
     private let runner: DeliveryRunner
     private let tables: TableKeeper
     private let folders: FolderSupervisor
+    private let roots: KnownRoots
     private let scans: ScanDesk
     private let settleBell = WorkBell()
 
@@ -32,13 +33,16 @@ public struct AgentRun: Sendable {
         let directory = TableDirectory(
             ports: ports, registrationDoubt: configuration.settings.registrationDoubt,
             onRefusal: { await refusals.take($0) }, observer: observer)
-        let follower = ImportFollower(ports: ports, observer: observer)
+        let follower = ImportFollower(ports: ports, directory: directory, observer: observer)
+        let roots = KnownRoots()
         let runner = DeliveryRunner(
-            configuration: live, ports: ports, directory: directory, follower: follower, observer: observer)
+            configuration: live, ports: ports, directory: directory, follower: follower, observer: observer,
+            roots: roots, closesRefusedTables: true)
         let dispatcher = DeliveryDispatcher(
             configuration: live, ports: ports, directory: directory, runner: runner, observer: observer)
         let intake = FolderIntake(configuration: live, ports: ports, host: host, observer: observer)
         let bell = settleBell
+        self.roots = roots
         self.scans = scans
         self.live = live
         self.ports = ports
@@ -54,8 +58,8 @@ public struct AgentRun: Sendable {
         }
         folders = FolderSupervisor { mapping in
             FolderKeeper(
-                mapping, configuration: live, ports: ports, watcher: watcher, intake: intake, observer: observer,
-                onNews: { await bell.ring() })
+                mapping, configuration: live, ports: ports, watcher: watcher, intake: intake, roots: roots,
+                observer: observer, onNews: { await bell.ring() })
         }
         refusalDesk = refusals
     }
@@ -68,6 +72,10 @@ public struct AgentRun: Sendable {
     public func run() async throws {
         let configuration = live.current
         try await ports.queue.beginRun(configuration.mappings)
+        for mapping in configuration.mappings {
+            guard let root = try await ports.queue.folderIdentity(of: mapping.id, at: mapping.folder) else { continue }
+            roots.learn(root, of: mapping.folder)
+        }
         await refusalDesk.open(with: tables)
         await tables.want(await tablesNeeded(by: configuration))
         await withDiscardingTaskGroup { group in
@@ -86,8 +94,7 @@ public struct AgentRun: Sendable {
     public func takeUp(_ configuration: Configuration) async throws(Failure) {
         let before = live.current
         guard configuration != before else { return }
-        try await ports.queue.takeUp(configuration.mappings, at: ports.clock.now())
-        live.replace(with: configuration)
+        try await intake.takeUp(configuration)
         await tables.want(await tablesNeeded(by: configuration))
         await tables.retryNow()
         if configuration.mappings != before.mappings {

@@ -7,6 +7,9 @@ struct DeliveryRunner: Sendable {
     let directory: TableDirectory
     let follower: ImportFollower
     let observer: EngineObserver
+    var roots = KnownRoots()
+    /// Whether a table that refuses a delivery, or the token, rests as a whole (`TableKeeper`).
+    var closesRefusedTables = false
 
     /// Ends when the delivery waits, rests, is handed to the table's follower, or belongs to somebody else by now.
     ///
@@ -18,33 +21,19 @@ struct DeliveryRunner: Sendable {
         let configuration = configuration.current
         let work = EffectPerformer(
             mapping: configuration.mapping(delivery.mapping), api: configuration.settings.api, ports: ports,
-            directory: directory, follower: follower, observer: observer)
+            directory: directory, follower: follower, roots: roots, observer: observer)
         var trouble: Failure?
         do throws(Failure) {
-            var (saved, current) = (delivery, delivery)
-            var unsaved: [Decision] = []
+            var turn = Turn(delivery)
             var event: DeliveryEvent? = .resumed
-            var isSending = true
-            while let fact = event {
-                let decision = current.decide(on: fact, in: try await context(for: current, configuration))
-                let readsSource = decision.delivery.state.stage?.readsSource ?? false
-                let endsTurn = readsSource && !isSending
-                if decision.canWait(over: saved), !endsTurn {
-                    unsaved.append(decision)
-                    current = decision.delivery
-                } else {
-                    guard let kept = try await save(decision.following(unsaved), over: saved) else { break }
-                    (saved, current, unsaved) = (kept, kept, [])
-                }
-                guard let effect = decision.effect, !endsTurn else { break }
-                if isSending, !readsSource {
-                    isSending = false
+            while let fact = event, let effect = try await advance(&turn, on: fact, under: configuration) {
+                if turn.givesUpItsPlace {
+                    turn.isSending = false
                     await work.close()
                     await hasSent()
                 }
-                let outcome = await work.perform(effect, of: current)
-                if case .effectFailed(let failure)? = outcome { await directory.note(failure, about: delivery.table) }
-                event = outcome
+                event = await work.perform(effect, of: turn.current)
+                if case .effectFailed(let failure)? = event { await directory.note(failure, about: delivery.table) }
             }
         } catch {
             observer(.queueProblem(error))
@@ -52,6 +41,39 @@ struct DeliveryRunner: Sendable {
         }
         await work.close()
         return trouble
+    }
+
+    /// How far a turn has come, and how much of that is saved.
+    private struct Turn {
+        var saved: Delivery
+        var current: Delivery
+        /// What was decided since.
+        var unsaved: [Decision] = []
+        /// Whether it takes up the place of a transfer.
+        var isSending = true
+
+        init(_ delivery: Delivery) {
+            (saved, current) = (delivery, delivery)
+        }
+
+        var readsSource: Bool { current.state.stage?.readsSource ?? false }
+        var givesUpItsPlace: Bool { isSending && !readsSource }
+    }
+
+    /// - Returns: what is to be carried out now; `nil` where the turn is over.
+    private func advance(
+        _ turn: inout Turn, on fact: DeliveryEvent, under configuration: Configuration
+    ) async throws(Failure) -> DeliveryEffect? {
+        let decision = turn.current.decide(on: fact, in: try await context(for: turn.current, configuration))
+        turn.current = decision.delivery
+        let mustSendAgain = turn.readsSource && !turn.isSending
+        if decision.canWait(over: turn.saved), !mustSendAgain {
+            turn.unsaved.append(decision)
+            return decision.effect
+        }
+        guard let kept = try await save(decision.following(turn.unsaved), over: turn.saved) else { return nil }
+        (turn.saved, turn.current, turn.unsaved) = (kept, kept, [])
+        return mustSendAgain ? nil : decision.effect
     }
 
     /// One fact from outside of the loop, such as a report of an import. What it asks for is done by the next run.
@@ -84,10 +106,11 @@ struct DeliveryRunner: Sendable {
     ) async throws(Failure) -> DecisionContext {
         let settings = configuration.settings
         let mapping = configuration.mapping(delivery.mapping)
-        let policy = DeliveryPolicy(
+        var policy = DeliveryPolicy(
             chunkSize: settings.chunkSize, registrationDoubt: settings.registrationDoubt,
             verification: mapping?.verification ?? .md5, endpoint: mapping?.endpoint ?? .auto,
             endpointFact: try await ports.queue.endpointFact(of: settings.api), onChange: mapping?.onChange ?? .hold)
+        policy.waitsOutRefusals = !closesRefusedTables
         let table = await directory.table(delivery.table)?.key ?? delivery.tableKey ?? TableKey(delivery.table.text)
         return DecisionContext(now: ports.clock.now(), jitter: ports.random(), table: table, policy: policy)
     }

@@ -7,19 +7,21 @@ actor EffectPerformer {
     private let ports: EnginePorts
     private let directory: TableDirectory
     private let follower: ImportFollower
+    private let roots: KnownRoots
     private let observer: EngineObserver
     /// Kept open from chunk to chunk: its running hash is the proof of what was sent.
     private var source: (any OpenSource)?
 
     init(
         mapping: Mapping?, api: String, ports: EnginePorts, directory: TableDirectory, follower: ImportFollower,
-        observer: @escaping EngineObserver
+        roots: KnownRoots, observer: @escaping EngineObserver
     ) {
         self.api = api
         self.mapping = mapping
         self.ports = ports
         self.directory = directory
         self.follower = follower
+        self.roots = roots
         self.observer = observer
     }
 
@@ -65,16 +67,20 @@ actor EffectPerformer {
         }
     }
 
-    /// A file that is not found is gone only where it was: on the device that it lay on. An unmounted disk says nothing
-    /// about its files.
+    /// A file that is not found is gone only where it was: in the folder that was scanned, on the device that it lay
+    /// on. An unmounted disk says nothing about its files.
     private func judged(_ failure: Failure, of delivery: Delivery) async -> Failure {
-        guard failure.kind == .sourceGone, failure.scope == .delivery, let mapping,
-            let device = await ports.sources.device(above: delivery.path, in: mapping.folder),
-            device != delivery.observation.device
-        else { return failure }
-        return Failure(
-            .sourceGone, scope: .destination, "\(delivery.path): the file system that it lay on is not mounted",
-            hint: "mount it again; the file is sent then")
+        guard failure.kind == .sourceGone, failure.scope == .delivery, let mapping else { return failure }
+        // Both are looked at after the file was missed, so that no mount that came meanwhile passes for the one then.
+        let device = await ports.sources.device(above: delivery.path, in: mapping.folder)
+        let root = await ports.sources.root(of: mapping.folder)
+        guard let device, let root, device == delivery.observation.device, roots.isKnown(root, of: mapping.folder)
+        else {
+            return Failure(
+                .sourceGone, scope: .destination, "\(delivery.path): the file system that it lay on is not mounted",
+                hint: "mount it again; the file is sent then")
+        }
+        return failure
     }
 
     // MARK: The source

@@ -30,6 +30,8 @@ public enum EngineReport: Sendable {
     case folderState(MappingID, FolderState)
     case tableReady(TableReference, RemoteTable)
     case tableProblem(TableReference, Failure)
+    /// What troubled questions about a table that stayed in use is over.
+    case tableAnswers(TableReference)
     case sourceProblem(MappingID, RelativePath, Failure)
     /// Bytes that have left for the storage host, not yet confirmed; `total` in bytes.
     case sending(DeliveryID, RelativePath, offset: Int64, total: Int64)

@@ -8,6 +8,9 @@ public actor FolderIntake {
     private let observer: EngineObserver
     /// Files that somebody had open for writing at the last look: a single run does not wait for them.
     private var restless: Set<SettlingKey> = []
+    /// Whether somebody is recording looks, or putting a mapping file in force; and who waits for that.
+    private var isTaken = false
+    private var waiting: [CheckedContinuation<Void, Never>] = []
 
     private struct SettlingKey: Hashable {
         let mapping: MappingID
@@ -79,24 +82,35 @@ public actor FolderIntake {
 
     // MARK: Events
 
+    struct Noticed {
+        /// How many settle now.
+        var settling = 0
+        /// Whether everything could be looked at; what could not is left to a scan.
+        var isWhole = true
+    }
+
     /// Looks at paths of which something was heard, and has those that are this mapping's begin to settle. What settles
     /// already is looked at anew at once: its writer may have gone.
-    /// - Returns: how many settle now.
-    func notice(_ paths: Set<RelativePath>, in mapping: Mapping) async throws(Failure) -> Int {
+    func notice(_ paths: Set<RelativePath>, in mapping: Mapping) async throws(Failure) -> Noticed {
         let configuration = live.current
+        var noticed = Noticed()
         var seen: [SeenFile] = []
         // A marker tells of the file beside it.
         for path in Set(paths.map { mapping.readyMarker?.subject(of: $0) ?? $0 }) {
-            guard mapping.patternRule(against: path) == nil,
-                let look = try? await ports.sources.look(at: path, in: mapping.folder)
-            else { continue }
-            let file = SeenFile(path: path, observation: look.observation, links: look.links)
-            if configuration.takes(file, for: mapping) { seen.append(file) }
+            guard mapping.patternRule(against: path) == nil else { continue }
+            do throws(Failure) {
+                guard let look = try await ports.sources.look(at: path, in: mapping.folder) else { continue }
+                let file = SeenFile(path: path, observation: look.observation, links: look.links)
+                if configuration.takes(file, for: mapping) { seen.append(file) }
+            } catch {
+                noticed.isWhole = false
+            }
         }
-        guard !seen.isEmpty else { return 0 }
-        return try await ports.queue.noteSeen(
+        guard !seen.isEmpty else { return noticed }
+        noticed.settling = try await ports.queue.noteSeen(
             seen, in: mapping.id, lookAgainAfter: mapping.settle.quiet, at: ports.clock.now(), hastens: true
         ).settling
+        return noticed
     }
 
     // MARK: Settling
@@ -106,33 +120,61 @@ public actor FolderIntake {
     public func lookAtDueFiles() async throws -> MonotonicInstant? {
         while true {
             try Task.checkCancellation()
+            observer(.alive(.settling))
             let due = try await ports.queue.settlingDue(
                 at: ports.clock.now().monotonic, limit: Self.looksPerBatch)
             guard !due.isEmpty else { return try await ports.queue.nextLook() }
-            let outcomes = await looks(at: due)
-            try await ports.queue.recordLooks(outcomes, at: ports.clock.now())
+            let configuration = live.current
+            let outcomes = await looks(at: due, configuration)
+            try await alone { () async throws(Failure) in
+                // Under another mapping file they would have come to something else: they are looked at again.
+                guard live.current == configuration else { return }
+                try await ports.queue.recordLooks(outcomes, at: ports.clock.now())
+            }
         }
     }
 
-    private func looks(at files: [SettlingFile]) async -> [SettleOutcome] {
+    /// Puts an edited mapping file in force: what is admitted is so under the one or the other, also where it was
+    /// looked at before the edit.
+    func takeUp(_ configuration: Configuration) async throws(Failure) {
+        try await alone { () async throws(Failure) in
+            try await ports.queue.takeUp(configuration.mappings, at: ports.clock.now())
+            live.replace(with: configuration)
+        }
+    }
+
+    /// Runs `body` while nobody else does.
+    private func alone(_ body: () async throws(Failure) -> Void) async throws(Failure) {
+        if isTaken {
+            await withCheckedContinuation { waiting.append($0) }
+        } else {
+            isTaken = true
+        }
+        defer {
+            // The turn is handed over, never given up in between.
+            if waiting.isEmpty { isTaken = false } else { waiting.removeFirst().resume() }
+        }
+        try await body()
+    }
+
+    private func looks(at files: [SettlingFile], _ configuration: Configuration) async -> [SettleOutcome] {
         await withTaskGroup(of: SettleOutcome.self) { group in
             var outcomes: [SettleOutcome] = []
             var rest = files.makeIterator()
             for _ in 0..<Self.looksAtOnce {
                 guard let file = rest.next() else { break }
-                group.addTask { await self.look(at: file) }
+                group.addTask { await self.look(at: file, configuration) }
             }
             for await outcome in group {
                 outcomes.append(outcome)
-                if let file = rest.next() { group.addTask { await self.look(at: file) } }
+                if let file = rest.next() { group.addTask { await self.look(at: file, configuration) } }
             }
             return outcomes
         }
     }
 
-    private func look(at file: SettlingFile) async -> SettleOutcome {
-        let configuration = live.current
-        guard let mapping = configuration.mapping(file.mapping) else { return .drop(file.mapping, file.path) }
+    private func look(at file: SettlingFile, _ configuration: Configuration) async -> SettleOutcome {
+        guard let mapping = configuration.mapping(file.mapping) else { return .drop(file) }
         let look: FileLook?
         do {
             look = try await ports.sources.look(at: file.path, in: mapping.folder)
@@ -148,7 +190,7 @@ public actor FolderIntake {
         switch mapping.settle.judge(file, look: look, at: ports.clock.now().monotonic) {
         case .gone:
             restless.remove(SettlingKey(mapping: file.mapping, path: file.path))
-            return .drop(file.mapping, file.path)
+            return .drop(file)
         case .unsettled(let next, let lookAgain):
             let key = SettlingKey(mapping: file.mapping, path: file.path)
             if look?.writers == .somebody { restless.insert(key) } else { restless.remove(key) }
@@ -164,7 +206,7 @@ public actor FolderIntake {
             case .ignored(let rule) where mapping.patternRule(against: file.path) == nil:
                 return admitted(file, look, mapping, as: .ignore(rule))
             case .deliver, .ignored, .unmapped:
-                return .drop(file.mapping, file.path)
+                return .drop(file)
             }
         }
     }

@@ -15,25 +15,32 @@ actor FolderKeeper {
     private let scanBell = WorkBell()
     private var mode = WatchMode.events
     private var mustScan = true
+    /// Something was heard of and could not be looked at: found by a scan, but not by one after the other.
+    private var scansSoon = false
+    private let roots: KnownRoots
     private var told: FolderState?
-    /// Where the folder's root last lay: an empty directory on another device is a mount point without its mount.
-    private var device: UInt64?
+    /// What the queue was told; the outer `nil`: nothing yet.
+    private var remembered: FolderIdentity??
 
     /// How often a folder that is not there is looked for.
     static let absencePause: Duration = .seconds(2)
     static let shortestPoll: Duration = .seconds(1)
+    /// How soon a scan follows that is wanted, and that may come to nothing again.
+    static let soon: Duration = .seconds(10)
     /// A full scan is repeated at the earliest after so many times its own duration.
     static let restPerScan = 20
 
     init(
         _ mapping: Mapping, configuration: LiveConfiguration, ports: EnginePorts, watcher: any FolderWatcher,
-        intake: FolderIntake, observer: @escaping EngineObserver, onNews: @escaping @Sendable () async -> Void
+        intake: FolderIntake, roots: KnownRoots, observer: @escaping EngineObserver,
+        onNews: @escaping @Sendable () async -> Void
     ) {
         self.mapping = mapping
         live = configuration
         self.ports = ports
         self.watcher = watcher
         self.intake = intake
+        self.roots = roots
         self.observer = observer
         self.onNews = onNews
     }
@@ -49,6 +56,7 @@ actor FolderKeeper {
         while !Task.isCancelled {
             if let problem = await absence() {
                 tell(.unmounted(problem))
+                await remember(nil)
                 try? await ports.clock.sleep(for: Self.absencePause)
                 continue
             }
@@ -64,23 +72,35 @@ actor FolderKeeper {
         }
     }
 
+    /// Once for each state: one that lasts is no news.
     private func tell(_ state: FolderState) {
         guard state != told else { return }
         told = state
         observer(.folderState(mapping.id, state))
     }
 
+    /// What the folder is now, for the queue, and for the next start.
+    private func remember(_ identity: FolderIdentity?) async {
+        guard remembered != .some(identity) else { return }
+        do throws(Failure) {
+            try await ports.queue.noteFolder(identity, of: mapping.id, at: mapping.folder, now: ports.clock.now())
+            remembered = .some(identity)
+        } catch {
+            observer(.queueProblem(error))
+        }
+    }
+
     /// Why the folder cannot be taken for the one that is mapped; `nil` where it can.
     private func absence() async -> Failure? {
         if let problem = await ports.sources.problem(with: mapping.folder) { return problem }
         guard let found = await ports.sources.root(of: mapping.folder) else { return nil }
-        if let device, found.device != device, found.isEmpty {
-            return Failure(
-                .sourceGone, scope: .destination, "\(mapping.folder) is empty, and on another file system than before",
-                hint: "mount it again; its files are left as they are until then")
+        if roots.accept(found, of: mapping.folder) {
+            await remember(found.identity)
+            return nil
         }
-        device = found.device
-        return nil
+        return Failure(
+            .sourceGone, scope: .destination, "\(mapping.folder) is an empty directory, and not the one it was before",
+            hint: "mount it again; its files are left as they are until something is there")
     }
 
     /// Watches and scans, until the folder goes away.
@@ -122,20 +142,33 @@ actor FolderKeeper {
                 case .folderGone: isGone = true
                 }
             }
-            await notice(paths)
-            if isGone { return }
+            // Whatever else the folder has to tell is found by the scan that comes once it is back.
+            guard await notice(paths), !isGone else { return }
         }
     }
 
-    private func notice(_ paths: Set<RelativePath>) async {
-        guard !paths.isEmpty else { return }
+    /// - Returns: whether the folder is still there.
+    private func notice(_ paths: Set<RelativePath>) async -> Bool {
+        guard !paths.isEmpty else { return true }
         do throws(Failure) {
-            if try await intake.notice(paths, in: mapping) > 0 { await onNews() }
+            let noticed = try await intake.notice(paths, in: mapping)
+            if noticed.settling > 0 { await onNews() }
+            guard noticed.isWhole else {
+                if await absence() != nil { return false }
+                await scanSoon()
+                return true
+            }
         } catch {
             // The queue cannot be used: the scan that comes once it can finds them.
             observer(.queueProblem(error))
-            await rescan()
+            await scanSoon()
         }
+        return true
+    }
+
+    private func scanSoon() async {
+        scansSoon = true
+        await scanBell.ring()
     }
 
     private func change(to mode: WatchMode) async {
@@ -154,32 +187,43 @@ actor FolderKeeper {
 
     // MARK: Scans
 
+    private struct LastScan {
+        let end: MonotonicInstant
+        let took: Duration
+        /// Drawn once for each pause, from 0..<1.
+        let jitter: Double
+    }
+
     /// Returns when the folder cannot be scanned.
     private func scanWhenDue() async throws {
-        var due = ports.clock.now().monotonic
+        var last: LastScan?
         while true {
             try Task.checkCancellation()
-            let now = ports.clock.now().monotonic
-            if mustScan || now.reached(due) ?? true {
-                mustScan = false
+            // Asked anew each time: the mode, and the rescan that the mapping file asks for, change meanwhile.
+            let left = last.flatMap { pause(after: $0) }
+            if mustScan || last == nil || left.map({ $0 <= .zero }) ?? false {
+                (mustScan, scansSoon) = (false, false)
                 // A mount that came and went between two scans must not be scanned as the folder.
                 if await absence() != nil { return }
+                let began = ports.clock.now().monotonic
                 tell(.scanning)
-                guard try await intake.scan(mapping) else { return }
+                guard try await intake.scan(mapping) else {
+                    // It is there and cannot be scanned: tried again, and not as fast as that fails.
+                    return try await ports.clock.sleep(for: Self.absencePause)
+                }
                 tell(state)
                 await onNews()
                 let end = ports.clock.now().monotonic
-                due = end.advanced(by: interval(after: end.since(now) ?? .zero))
-            }
-            let left = due.since(ports.clock.now().monotonic) ?? .zero
-            if !mustScan {
-                await scanBell.wait(atMost: min(max(left, .milliseconds(10)), longestWait), on: ports.clock)
+                last = LastScan(end: end, took: end.since(began) ?? .zero, jitter: ports.random())
+            } else {
+                await scanBell.wait(
+                    atMost: min(max(left ?? Self.longestWait, .milliseconds(10)), Self.longestWait), on: ports.clock)
             }
         }
     }
 
-    /// Where polling is how files are found, the mode may have changed meanwhile.
-    private var longestWait: Duration { max(polls ? mapping.poll : .seconds(3600), Self.shortestPoll) }
+    /// The mapping file may be edited meanwhile.
+    private static let longestWait: Duration = .seconds(60)
 
     private var polls: Bool {
         switch mode {
@@ -188,10 +232,17 @@ actor FolderKeeper {
         }
     }
 
-    private func interval(after duration: Duration) -> Duration {
-        if polls { return max(mapping.poll, Self.shortestPoll, duration) }
-        // Never is a hundred years.
-        guard let rescan = live.current.settings.rescan else { return .seconds(3_153_600_000) }
-        return max(rescan * (0.9 + 0.2 * ports.random()), duration * Self.restPerScan)
+    /// How long the next scan is still to wait; `nil`: for ever.
+    private func pause(after last: LastScan) -> Duration? {
+        let passed = ports.clock.now().monotonic.since(last.end) ?? .zero
+        return interval(after: last).map { $0 - passed }
+    }
+
+    private func interval(after last: LastScan) -> Duration? {
+        if polls { return max(mapping.poll, Self.shortestPoll, last.took) }
+        let rest = last.took * Self.restPerScan
+        let wanted = live.current.settings.rescan.map { max($0 * (0.9 + 0.2 * last.jitter), rest) }
+        guard scansSoon else { return wanted }
+        return wanted.map { min($0, max(Self.soon, rest)) } ?? max(Self.soon, rest)
     }
 }

@@ -3,8 +3,11 @@ import SyncCore
 /// Follows the imports of every table by one listing a table, never one request a file.
 actor ImportFollower {
     private let ports: EnginePorts
+    private let directory: TableDirectory
     private let observer: EngineObserver
     private var tables: Set<TableReference> = []
+    /// Of those, the ones whose last walk failed.
+    private var failing: Set<TableReference> = []
     private var misses: [DeliveryID: Int] = [:]
     private let bell = WorkBell()
     /// Whether the last walk found nobody to ask.
@@ -20,8 +23,10 @@ actor ImportFollower {
     /// In how many walks in a row an upload may be missing: a listing may lag behind.
     static let missesLimit = 5
 
-    init(ports: EnginePorts, observer: @escaping EngineObserver) {
+    /// - Parameter directory: tables that it has closed, because Redivis refused them or the token, are not asked.
+    init(ports: EnginePorts, directory: TableDirectory, observer: @escaping EngineObserver) {
         self.ports = ports
+        self.directory = directory
         self.observer = observer
     }
 
@@ -37,7 +42,9 @@ actor ImportFollower {
         var lastWalk: Duration = .zero
         while !Task.isCancelled {
             observer(.alive(.follower))
-            guard !tables.isEmpty else {
+            // Who opens a table again gives notice of it.
+            let open = tables.intersection(await directory.ready)
+            guard !open.isEmpty else {
                 await bell.wait(atMost: AgentRun.longestPause, on: ports.clock)
                 pause = Self.shortestPause
                 continue
@@ -45,14 +52,17 @@ actor ImportFollower {
             try? await ports.clock.sleep(for: max(pause, lastWalk * Self.pausePerWalk))
             let begun = ports.clock.now().monotonic
             var hasMoved = false
-            for table in tables {
+            for table in open {
                 do throws(Failure) {
                     hasMoved = try await follow(table, apply) || hasMoved
                     isOutOfReach = false
+                    if failing.remove(table) != nil { observer(.tableAnswers(table)) }
                 } catch {
                     tables.insert(table)
+                    failing.insert(table)
                     isOutOfReach = true
                     observer(.tableProblem(table, error))
+                    await directory.note(error, about: table)
                 }
             }
             lastWalk = ports.clock.now().monotonic.since(begun) ?? .zero
@@ -112,6 +122,7 @@ actor ImportFollower {
         var page: String?
         repeat {
             let answer = try await ports.remote.uploads(of: table, in: version, page: page)
+            observer(.alive(.follower))
             hasMoved = await report(search.meet(answer.uploads), apply) || hasMoved
             page = answer.nextPage
         } while page != nil && !search.isDone

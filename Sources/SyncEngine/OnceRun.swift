@@ -28,7 +28,7 @@ public struct OnceRun: Sendable {
         intake = FolderIntake(configuration: live, ports: ports, host: host, observer: observer)
         directory = TableDirectory(
             ports: ports, registrationDoubt: configuration.settings.registrationDoubt, observer: observer)
-        follower = ImportFollower(ports: ports, observer: observer)
+        follower = ImportFollower(ports: ports, directory: directory, observer: observer)
         runner = DeliveryRunner(
             configuration: live, ports: ports, directory: directory, follower: follower, observer: observer)
         dispatcher = DeliveryDispatcher(

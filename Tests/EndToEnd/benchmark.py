@@ -3,6 +3,7 @@
 Large: one file, against `curl -T` of the same file to the same `--sink` sandbox and `openssl md5` of it. We send, hash
 with MD5 and SHA-256, register and wait for the import; so the slower of the two is the fair neighbour.
 Small: many files of 4 KiB, against the vendor's client with 16 threads, which does not wait for its imports here.
+Watching: from the close of a new file to the first request about it, and what an agent costs that has nothing to do.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ import tempfile
 import threading
 import time
 import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import GIB, KIB, Agent, SandboxProcess, binary, plain_environment
+from watching import Watching, until_idle
 
 THREADS = 16
 
@@ -194,6 +198,78 @@ def small(bench: Bench, count: int, rounds: int) -> list[str]:
     ]
 
 
+def watching(bench: Bench, files: int, idle_files: int, idle_seconds: int) -> list[str]:
+    return [*reaction(bench, files), *idling(bench, idle_files, idle_seconds)]
+
+
+def reaction(bench: Bench, files: int) -> list[str]:
+    """The sandbox writes down when a request came in; each file has a size of its own, by which its session is known."""
+    folder = bench.root / "arrivals"
+    folder.mkdir()
+    agent = Agent(bench.root / "reaction", bench.sandbox, defaults={"settle": "0s"}, settings={"rescan": "off"})
+    agent.map(folder, bench.table())
+    closed: dict[int, float] = {}
+    with watching_agent(agent):
+        for number in range(files):
+            size = 100_000 + number
+            with (folder / f"{number}.bin").open("wb") as file:
+                file.write(os.urandom(size))
+            closed[size] = time.time() * 1000
+            time.sleep(0.1)
+        time.sleep(3)
+    asked: dict[int, int] = {}
+    for line in bench.sandbox.record.requests("open-session"):
+        asked[int(urllib.parse.parse_qs(line["query"])["size"][0])] = line["time"]
+    took = sorted((asked[size] - at) / 1000 for size, at in closed.items())
+    median, late = statistics.median(took), took[int(len(took) * 0.95)]
+    return [
+        f"| close → first request, `settle: 0s`, {files} files | {median:.4f} | {took[0]:.4f}–{took[-1]:.4f} | | | "
+        f"p95 {late * 1000:.1f} ms |"
+    ]
+
+
+def idling(bench: Bench, files: int, seconds: int) -> list[str]:
+    """Files that were there and are to be left alone cost an idle agent what delivered ones do: a row and no more."""
+    folder = bench.root / "many"
+    for directory in range(1000):
+        (folder / f"{directory:03}").mkdir(parents=True)
+        for number in range(files // 1000):
+            (folder / f"{directory:03}" / f"{number}.csv").write_bytes(b"x")
+    agent = Agent(bench.root / "idle", bench.sandbox, defaults={"settle": "0s", "existing": "skip"})
+    agent.map(folder, bench.table())
+    with watching_agent(agent, ready=600) as run:
+        until_idle(run, 600)
+        time.sleep(10)
+        used, begun = processor_time(run.process.pid), time.monotonic()
+        time.sleep(seconds)
+        used, elapsed = processor_time(run.process.pid) - used, time.monotonic() - begun
+        resident = next(
+            int(line.split()[1]) for line in Path(f"/proc/{run.process.pid}/status").read_text().splitlines()
+            if line.startswith("VmRSS:"))
+    return [
+        f"| idle for {elapsed:.0f} s, {files:,} files in 1,000 folders | {elapsed:.0f} | | {used:.3f} | "
+        f"{resident / 1024:.0f} | {used / elapsed * 100:.3f} % of a core; resident at the end |"
+    ]
+
+
+@contextmanager
+def watching_agent(agent: Agent, ready: float = 40) -> Iterator[Watching]:
+    """As it comes: without the debug log of the tests."""
+    run = Watching(agent, "--log-level", "notice")
+    try:
+        yield run.ready(ready)
+        run.stop()
+    finally:
+        if run.process.poll() is None:
+            run.kill()
+
+
+def processor_time(process: int) -> float:
+    """Of all its threads, in seconds (`man 5 proc_pid_stat`: utime and stime)."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def machine() -> str:
     model = "unknown processor"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -208,7 +284,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", type=int, default=GIB, help="bytes of the large file")
     parser.add_argument("--files", type=int, default=2000)
-    parser.add_argument("--only", choices=["large", "small"])
+    parser.add_argument("--only", choices=["large", "small", "watching"])
     parser.add_argument("--vendor", nargs=2, metavar=("FOLDER", "TABLE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.vendor:
@@ -219,10 +295,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="redivis-benchmark-") as directory:
         bench = Bench(Path(directory))
         try:
-            if arguments.only != "small":
+            if arguments.only in (None, "large"):
                 rows += large(bench, arguments.size, arguments.rounds)
-            if arguments.only != "large":
+            if arguments.only in (None, "small"):
                 rows += small(bench, arguments.files, max(1, arguments.rounds // 2 + 1))
+            if arguments.only in (None, "watching"):
+                rows += watching(bench, 200, 100_000, 60)
         finally:
             bench.close()
     print(f"{time.strftime('%Y-%m-%d')}, {machine()}\n")

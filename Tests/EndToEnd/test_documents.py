@@ -137,7 +137,7 @@ def test_the_page_has_every_command_and_flag_and_no_other() -> None:
     assert sorted(headings) == sorted(commands())
     for command in commands():
         known = flags_of_help(help_text(command))
-        expected = {"--version", "--help"} if command == "sandbox" else common
+        expected = {"--version", "--help"} if command in ("sandbox", "selftest") else common
         assert expected <= known, command
         assert flags_of_page(section(page, command)) == known - expected, command
 
@@ -153,7 +153,7 @@ def test_the_variables_of_the_page_are_those_that_are_read() -> None:
     sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "Sources" / "RedivisSyncCLI").rglob("*.swift"))
     listed = re.search(r"for name in \[(.*?)\]", sources, re.DOTALL)
     assert listed
-    read = set(re.findall(r'"([A-Z_]+)"', listed[1])) | {"NO_COLOR", "TERM"}
+    read = set(re.findall(r'"([A-Z_]+)"', listed[1])) | {"NO_COLOR", "TERM", "TMPDIR"}
     assert told == read
 
 
@@ -178,6 +178,7 @@ def fields(schema: dict) -> set[str]:
 def test_the_schemas_are_schemas() -> None:
     assert set(schemas()) == {
         "file-version", "list", "why", "check", "plan", "status", "receipt", "verification", "doctor", "sandbox",
+        "selftest",
     }
     for name, schema in schemas().items():
         Draft202012Validator.check_schema(schema)
@@ -198,7 +199,7 @@ def test_the_schemas_are_schemas() -> None:
             "status",
             ["status", "status/mapping", "status/figures", "status/transfer", "status/unreleased", "status/problem"],
         ),
-        ("doctor", ["doctor", "doctor/check"]),
+        ("doctor", ["doctor", "doctor/check"]), ("selftest", ["selftest", "selftest/step", "selftest/problem"]),
         (
             "receipts",
             [

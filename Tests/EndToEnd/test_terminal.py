@@ -23,11 +23,17 @@ REDRAWING = re.compile(rb"\x1b\[\d+A|\x1b\[J")
 def on_terminal(agent: Agent, *arguments: str, columns: int = 80, seconds: float = 60, **variables: str) -> tuple[int, bytes]:
     """Runs it with a terminal on all three descriptors; returns its exit status and everything that was shown."""
     agent.write_mapping_file()
+    environment = plain_environment(agent.home) | variables
+    return run_on_terminal(agent.command(*arguments), environment, columns=columns, seconds=seconds)
+
+
+def run_on_terminal(
+    command: list, environment: dict[str, str], columns: int = 80, seconds: float = 60
+) -> tuple[int, bytes]:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    environment = plain_environment(agent.home) | {"TERM": "xterm"} | variables
     process = subprocess.Popen(
-        agent.command(*arguments), stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env={"TERM": "xterm"} | environment, start_new_session=True
     )
     os.close(theirs)
     shown, deadline = b"", time.monotonic() + seconds

@@ -94,7 +94,9 @@ struct WatchLimitTests {
             Issue.record("not partial: \(told)")
             return
         }
-        #expect(unwatched == 2)
+        // Told once for all that comes at the same time, and the second may come a moment later.
+        #expect((1...2).contains(unwatched))
+        #expect(watched.watch.status.unwatched == 2)
         #expect(limit.sysctl == Self.watches)
     }
 

@@ -182,7 +182,9 @@ import Testing
         let fresh = try await fixture.admit("c", Sample.observation(6))
         try await fixture.admit("c", Sample.observation(6, changed: 2))
         try await queue.resettle(fixture.reload(fresh), note: "changed", at: QueueFixture.at(9))
-        try await queue.recordLooks([.drop(QueueFixture.weather, Sample.path("c"))], at: QueueFixture.at(9))
+        let settling = try await queue.settlingDue(at: QueueFixture.at(9_000).monotonic, limit: 99)
+        try await queue.recordLooks(
+            settling.filter { $0.path.text == "c" }.map { .drop($0) }, at: QueueFixture.at(9))
         try await queue.ignoreByHand(
             Sample.path("g"), in: QueueFixture.weather, table: QueueFixture.table, at: QueueFixture.at(9))
         try await queue.closeExisting(of: QueueFixture.weather)

@@ -219,10 +219,35 @@ import Testing
         let fixture = try await QueueFixture()
         _ = try await fixture.queue.noteSeen(
             [seen("a", Sample.observation(1))], in: QueueFixture.weather, lookAgainAfter: .zero, at: QueueFixture.at(5))
-        try await fixture.queue.recordLooks([.drop(QueueFixture.weather, Sample.path("a"))], at: QueueFixture.at(6))
+        let gone = try await fixture.queue.settlingDue(at: QueueFixture.at(6).monotonic, limit: 9)
+        try await fixture.queue.recordLooks(gone.map { .drop($0) }, at: QueueFixture.at(6))
         #expect(try await fixture.queue.nextLook() == nil)
         #expect(try await fixture.queue.reader.list(limit: 9).isEmpty)
         #expect(try await fixture.queue.reader.counts() == [:])
+    }
+
+    /// An event is told once: what it told of must not be forgotten because of a look that began before it.
+    @Test(arguments: ["dropped", "admitted"])
+    func whatIsSeenDuringALookSettlesOn(_ outcome: String) async throws {
+        let fixture = try await QueueFixture()
+        let queue = fixture.queue
+        _ = try await queue.noteSeen(
+            [seen("a", Sample.observation(1))], in: QueueFixture.weather, lookAgainAfter: .zero, at: QueueFixture.at(5))
+        let before = try #require(await queue.settlingDue(at: QueueFixture.at(6).monotonic, limit: 9).first)
+        _ = try await queue.noteSeen(
+            [seen("a", Sample.observation(2))], in: QueueFixture.weather, lookAgainAfter: .zero, at: QueueFixture.at(6))
+        let look = FileLook(observation: before.observation, links: 1, writers: .nobody)
+        try await queue.recordLooks(
+            [
+                outcome == "dropped"
+                    ? .drop(before)
+                    : .admit(
+                        AdmittedFile(
+                            file: before, look: look, table: QueueFixture.table, nameBase: before.path.bytes,
+                            disposition: .deliver))
+            ], at: QueueFixture.at(7))
+        let after = try await queue.settlingDue(at: QueueFixture.at(8).monotonic, limit: 9)
+        #expect(after.map(\.observation) == [Sample.observation(2)])
     }
 
     @Test func pathsAreBytes() async throws {

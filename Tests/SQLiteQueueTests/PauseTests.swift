@@ -1,4 +1,5 @@
 import SyncCore
+import SystemPackage
 import Testing
 
 @testable import SQLiteQueue
@@ -111,11 +112,33 @@ import Testing
         #expect(try await due(fixture).count == 1)
         try await fixture.queue.takeUp([Sample.configured(isPaused: true)], at: QueueFixture.at(30))
         #expect(try await due(fixture) == [])
+        try await fixture.queue.takeUp([Sample.configured()], at: QueueFixture.at(30))
+        #expect(try await due(fixture).count == 1)
         // What belongs to a mapping that is not in the file any more rests until it is there again.
         try await fixture.queue.beginRun([])
         #expect(try await due(fixture) == [])
-        try await fixture.queue.takeUp([Sample.configured()], at: QueueFixture.at(30))
+        try await fixture.queue.beginRun([Sample.configured()])
         #expect(try await due(fixture).count == 1)
+    }
+
+    @Test func aFolderThatIsNotThereBeginsNoTransfers() async throws {
+        let fixture = try await QueueFixture()
+        let root = FolderIdentity(device: 3, inode: .max)
+        try await fixture.queue.beginRun([Sample.configured()])
+        try await fixture.admit("a", Sample.observation(1))
+        try await fixture.queue.noteFolder(root, of: QueueFixture.weather, at: "/data", now: QueueFixture.at(30))
+        #expect(try await due(fixture).count == 1)
+        try await fixture.queue.noteFolder(nil, of: QueueFixture.weather, at: "/data", now: QueueFixture.at(31))
+        try await fixture.admit("b", Sample.observation(2))
+        #expect(try await due(fixture) == [])
+        #expect(try await fixture.queue.folderIdentity(of: QueueFixture.weather, at: "/data") == root)
+        #expect(try await fixture.queue.folderIdentity(of: QueueFixture.weather, at: "/other") == nil)
+        try await fixture.queue.noteFolder(root, of: QueueFixture.weather, at: "/data", now: QueueFixture.at(32))
+        #expect(try await due(fixture).count == 2)
+        // The next run looks for itself.
+        try await fixture.queue.noteFolder(nil, of: QueueFixture.weather, at: "/data", now: QueueFixture.at(33))
+        try await fixture.queue.beginRun([Sample.configured()])
+        #expect(try await due(fixture).count == 2)
     }
 
     @Test func pausesAreCountedRightWhateverHappens() async throws {

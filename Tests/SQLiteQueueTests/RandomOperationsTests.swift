@@ -1,5 +1,6 @@
 import GRDB
 import SyncCore
+import SystemPackage
 import Testing
 
 @testable import SQLiteQueue
@@ -33,7 +34,7 @@ import Testing
     private static let beginning =
         "FROM delivery AS d JOIN mapping AS m ON m.id = d.mapping WHERE d.kind IN ('pending', 'opening')"
     private static let isPaused =
-        "(m.pausedByHand OR m.pausedByFile OR EXISTS (SELECT 1 FROM meta WHERE key = 'paused'))"
+        "(m.pausedByHand OR m.pausedByFile OR m.isAbsent OR EXISTS (SELECT 1 FROM meta WHERE key = 'paused'))"
 
     private static func check(_ fixture: QueueFixture, _ comment: String) async throws {
         let broken: [String] = try await fixture.queue.pool.read { database in
@@ -165,8 +166,11 @@ private struct World {
     private mutating func pauseOrResume(_ fixture: QueueFixture) async throws -> String {
         let mapping = chance(2) ? QueueFixture.weather : nil
         let now = QueueFixture.at(clock)
-        switch Int.random(in: 0..<6, using: &random) {
+        switch Int.random(in: 0..<8, using: &random) {
         case 0: _ = try await fixture.queue.pause(mapping)
+        case 6, 7:
+            try await fixture.queue.noteFolder(
+                chance(2) ? nil : FolderIdentity(device: 3, inode: 2), of: QueueFixture.weather, at: "/data", now: now)
         case 1: try await fixture.queue.takeUp([Sample.configured(isPaused: true)], at: now)
         case 2: try await fixture.queue.takeUp([Sample.configured()], at: now)
         default: _ = try await fixture.queue.resume(mapping, at: now)
@@ -187,7 +191,7 @@ private struct World {
         _ = try await fixture.queue.noteSeen(met, in: QueueFixture.weather, lookAgainAfter: .zero, at: now)
         let due = try await fixture.queue.settlingDue(at: now.monotonic, limit: 99)
         let looks: [SettleOutcome] = try due.map { file in
-            guard let name = file.path.text, let found = files[name] else { return .drop(file.mapping, file.path) }
+            guard let name = file.path.text, let found = files[name] else { return .drop(file) }
             let seen = try seen(name, found)
             return .admit(
                 AdmittedFile(

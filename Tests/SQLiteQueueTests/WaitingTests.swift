@@ -37,7 +37,9 @@ import Testing
         #expect(Set(mark.settling.map(\.path.description)) == ["settles", "goes"])
         #expect(try await reader.whereabouts(of: mark.settling) == [.settling, .settling])
         let delivery = try await fixture.admit("settles", Sample.observation(1))
-        try await fixture.queue.recordLooks([.drop(Self.weather, Sample.path("goes"))], at: QueueFixture.at(11))
+        let due = try await fixture.queue.settlingDue(at: QueueFixture.at(11).monotonic, limit: 10)
+        let gone = due.filter { $0.path.text == "goes" }
+        try await fixture.queue.recordLooks(gone.map { .drop($0) }, at: QueueFixture.at(11))
         let found = try await reader.whereabouts(
             of: ["settles", "goes"].map { QueuePlace(mapping: Self.weather, path: try Sample.path($0)) })
         #expect(found == [.delivery(delivery.id), .nowhere])

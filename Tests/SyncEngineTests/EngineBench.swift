@@ -150,7 +150,8 @@ final class EngineBench: Sendable {
             case .folderProblem(let mapping, let failure): "\(mapping): \(failure)"
             case .sourceProblem(_, let path, let failure): "\(path): \(failure)"
             case .queueProblem(let failure): "queue: \(failure)"
-            case .scanned, .tableReady, .sending, .folderState, .alive: nil
+            case .folderState(let mapping, let state): "\(mapping): \(state)"
+            case .scanned, .tableReady, .tableAnswers, .sending, .alive: nil
             }
         guard let line else { return }
         memory.withLock { memory in

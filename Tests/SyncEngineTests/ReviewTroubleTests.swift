@@ -3,6 +3,7 @@ import SQLiteQueue
 import SyncCore
 import SyncTestSupport
 import Synchronization
+import SystemPackage
 import Testing
 
 @testable import SyncEngine
@@ -67,6 +68,14 @@ struct FailingQueue: DeliveryQueue {
     func beginRun(_ mappings: [Mapping]) async throws(Failure) { try await inner.beginRun(mappings) }
     func takeUp(_ mappings: [Mapping], at now: Moment) async throws(Failure) {
         try await inner.takeUp(mappings, at: now)
+    }
+    func folderIdentity(of mapping: MappingID, at folder: FilePath) async throws(Failure) -> FolderIdentity? {
+        try await inner.folderIdentity(of: mapping, at: folder)
+    }
+    func noteFolder(
+        _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, now: Moment
+    ) async throws(Failure) {
+        try await inner.noteFolder(identity, of: mapping, at: folder, now: now)
     }
     func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict {
         try await inner.existingVerdict(of: mapping)

@@ -60,7 +60,7 @@ final class AgentBoard: Sendable {
         case .scanned(let mapping, let scan): scanned(mapping, scan, at: now)
         case .folderProblem(let mapping, let failure):
             state.withLock { $0.folderTroubles[mapping] = $0.folderTroubles[mapping].lasting(failure, at: now) }
-        case .tableReady(let table, _):
+        case .tableReady(let table, _), .tableAnswers(let table):
             state.withLock { $0.tables[table] = nil }
         case .tableProblem(let table, let failure):
             state.withLock { $0.tables[table] = $0.tables[table].lasting(failure, at: now) }
@@ -108,6 +108,9 @@ final class AgentBoard: Sendable {
             let ids = Set(configuration.mappings.map(\.id))
             state.folders = state.folders.filter { ids.contains($0.key) }
             state.folderTroubles = state.folderTroubles.filter { ids.contains($0.key) }
+            // A table that transfers still end on is told of again by whoever asks it.
+            let tables = Set(configuration.mappings.map(\.table))
+            state.tables = state.tables.filter { tables.contains($0.key) }
         }
     }
 

@@ -24,6 +24,8 @@ struct AgentProgram: Sendable {
     /// Returns after SIGTERM or SIGINT.
     func run() async throws(CommandFailure) {
         LocalSourceReader.ignoreLeaseSignals()
+        // Until the service that answers it has begun; its default would end the program.
+        signal(SIGHUP, SIG_IGN)
         let notifier = ServiceNotifier()
         let ports = setup.ports(queue: queue, remote: remote)
         let watcher: InotifyFolderWatcher
@@ -56,9 +58,10 @@ struct AgentProgram: Sendable {
             NotifyService(notifier: notifier, board: board, transfers: transfers, queue: queue, logger: logger),
         ]
         let group = ServiceGroup(configuration: .init(services: services, logger: logger.quiet))
-        await run(group, notifier)
+        let end = await run(group, notifier)
         await watcher.stop()
         do throws(Failure) {
+            try end.get()
             try await queue.flushReceipts()
         } catch {
             throw CommandFailure(error)
@@ -66,7 +69,8 @@ struct AgentProgram: Sendable {
         logger.notice("stopped")
     }
 
-    private func run(_ group: ServiceGroup, _ notifier: ServiceNotifier) async {
+    /// - Returns: why the services have ended without having been told to.
+    private func run(_ group: ServiceGroup, _ notifier: ServiceNotifier) async -> Result<Void, Failure> {
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 await signals.wait()
@@ -75,12 +79,16 @@ struct AgentProgram: Sendable {
                 Self.endAnyway(logger)
                 await group.triggerGracefulShutdown()
             }
+            defer { tasks.cancelAll() }
             do {
                 try await group.run()
+                return .success(())
             } catch {
                 logger.critical("a service of the agent has ended", metadata: ["reason": "\(error)"])
+                return .failure(
+                    error as? Failure
+                        ?? Failure(.stateUnavailable, scope: .agent, "a service of the agent has ended: \(error)"))
             }
-            tasks.cancelAll()
         }
     }
 

@@ -39,11 +39,13 @@ actor MappingFileLook {
         last = .unclear(-2)
     }
 
-    /// - Parameter mustRead: whether the file is read however it looks.
-    func look(mustRead: Bool = false) async -> Finding {
+    /// - Parameters:
+    ///   - mustRead: whether the file is read however it looks.
+    ///   - again: whether it is read also where it looks as when it was last read.
+    func look(mustRead: Bool = false, again: Bool = false) async -> Finding {
         let sight = await sight()
         defer { last = sight }
-        guard mustRead || sight == last && sight != judged else { return .nothingNew }
+        guard mustRead || sight == last && (again || sight != judged) else { return .nothingNew }
         judged = sight
         do throws(MappingProblems) {
             return .edited(try MappingFile.load(path))

@@ -19,7 +19,15 @@ actor MappingFileService: Service {
     private let logger: Logger
     private let look: MappingFileLook
     private var loaded: LoadedMappingFile
+    /// What the engine works by: the file, but for what needs a restart.
+    private var inForce: Configuration
+    /// What is wrong with the file as it is now.
+    private var refused: [MappingProblem] = []
     private var lastTokenProblem: TokenProblem?
+    /// Whether the file is being read or taken up, and who waits for that: an older content must not end up in force
+    /// because its taking up took longer.
+    private var isTaken = false
+    private var waiting: [CheckedContinuation<Void, Never>] = []
 
     /// Two looks, and the reading, are well within the two seconds in which an edit is to take effect.
     static let pause: Duration = .milliseconds(500)
@@ -36,6 +44,8 @@ actor MappingFileService: Service {
         self.notifier = notifier
         self.logger = logger
         loaded = setup.file
+        inForce = setup.file.configuration
+        refused = setup.problems?.problems ?? []
         look = MappingFileLook(path: setup.file.path, sources: sources)
     }
 
@@ -46,7 +56,7 @@ actor MappingFileService: Service {
     /// Reads the file and the token again, edited or not.
     func reload() async {
         notifier.tell(.reloading)
-        await take(await look.look(mustRead: true))
+        await alone { await self.take(await self.look.look(mustRead: true)) }
         await refreshToken()
         await agent.retryRefusals()
         notifier.tell(.ready)
@@ -70,8 +80,22 @@ actor MappingFileService: Service {
 
     private func lookOnce(readsToken: Bool) async {
         board.beat(.mappingFile)
-        await take(await look.look())
+        // What is wrong with it may lie elsewhere, as with a token file that it names, and be mended there.
+        let again = readsToken && !refused.isEmpty
+        await alone { await self.take(await self.look.look(again: again)) }
         if readsToken { await refreshToken() }
+    }
+
+    /// Runs `body` while nobody else does.
+    private func alone(_ body: () async -> Void) async {
+        if isTaken {
+            await withCheckedContinuation { waiting.append($0) }
+        } else {
+            isTaken = true
+        }
+        await body()
+        // The turn is handed over, never given up in between.
+        if waiting.isEmpty { isTaken = false } else { waiting.removeFirst().resume() }
     }
 
     private func take(_ finding: MappingFileLook.Finding) async {
@@ -87,6 +111,8 @@ actor MappingFileService: Service {
 
     private func refuse(_ problems: [MappingProblem]) {
         board.mappingFile(problems: problems.map(\.description))
+        guard problems != refused else { return }
+        refused = problems
         for problem in problems {
             logger.error(
                 "the mapping file is not valid; the last good one stays in force", metadata: ["problem": "\(problem)"])
@@ -94,7 +120,7 @@ actor MappingFileService: Service {
     }
 
     private func takeUp(_ file: LoadedMappingFile) async {
-        let (configuration, waiting) = file.configuration.keepingWhatNeedsARestart(from: loaded.configuration)
+        let (configuration, waiting) = file.configuration.keepingWhatNeedsARestart(from: inForce)
         do throws(Failure) {
             try await agent.takeUp(configuration)
         } catch {
@@ -106,6 +132,8 @@ actor MappingFileService: Service {
             logger.notice("the mapping file was taken up", metadata: ["mappings": "\(configuration.mappings.count)"])
         }
         loaded = file
+        inForce = configuration
+        refused = []
         board.mappingFile(
             takenUp: configuration,
             problems: waiting.map { "\(file.path): `\($0)` was edited; restart the agent for that to take effect" })

@@ -64,6 +64,9 @@ final class RunBoard: Sendable {
         case .tableReady(let table, let remote):
             counts.withLock { $0.tableProblems[table] = nil }
             logger.debug("table is ready", metadata: ["table": "\(remote.key)"])
+        case .tableAnswers(let table):
+            counts.withLock { $0.tableProblems[table] = nil }
+            logger.debug("table answers again", metadata: ["table": "\(table)"])
         case .tableProblem(let table, let failure):
             counts.withLock { $0.tableProblems[table] = failure }
             troubles.write(

@@ -1,7 +1,9 @@
 // FoundationEssentials: GRDB hands BLOBs over as `Data`.
 import FoundationEssentials
 import GRDB
+import Glibc
 import SyncCore
+import SystemPackage
 
 /// A stored value that is not what its column should hold: a damaged file, or a newer program's row.
 struct UnreadableValue: Error {
@@ -95,6 +97,10 @@ extension FileObservation {
 
 extension RelativePath {
     var column: Data { Data(bytes) }
+}
+
+extension FilePath {
+    var column: Data { withPlatformString { Data(bytes: $0, count: strlen($0)) } }
 }
 
 extension Digest {

@@ -32,7 +32,18 @@ enum Schema {
                         CHECK (pausedByFile IN (0, 1));
                     """)
         }
-        migrator.registerMigration("4 totals of what was delivered") { database in
+        migrator.registerMigration("4 folders that are not there") { database in
+            // Rows of a mapping whose folder is absent have no work, as those of a paused one. What the folder was when
+            // it was last there tells an empty mount point from it.
+            try database.execute(
+                sql: """
+                    ALTER TABLE mapping ADD COLUMN isAbsent INTEGER NOT NULL DEFAULT 0 CHECK (isAbsent IN (0, 1));
+                    ALTER TABLE mapping ADD COLUMN folder BLOB;
+                    ALTER TABLE mapping ADD COLUMN folderDevice INTEGER;
+                    ALTER TABLE mapping ADD COLUMN folderInode INTEGER;
+                    """)
+        }
+        migrator.registerMigration("5 totals of what was delivered") { database in
             try database.execute(sql: totals)
         }
         return migrator

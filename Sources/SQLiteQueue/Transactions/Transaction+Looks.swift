@@ -7,14 +7,23 @@ extension Transaction {
             switch look {
             case .lookAgain(let file, let due):
                 try settle(file, try mappingNumber(file.mapping), due: due)
-            case .drop(let mapping, let path):
-                try drop(path, try mappingNumber(mapping))
+            case .drop(let file):
+                let mapping = try mappingNumber(file.mapping)
+                if try !isOvertaken(file, mapping) { try drop(file.path, mapping) }
             case .admit(let admitted):
                 let mapping = try mappingNumber(admitted.file.mapping)
-                try dropSettling(mapping, admitted.file.path)
+                if try !isOvertaken(admitted.file, mapping) { try dropSettling(mapping, admitted.file.path) }
                 try admit(admitted, mapping, at: now.wall)
             }
         }
+    }
+
+    /// Whether another file has been seen at the path since this one was looked at, as by an event: that one is only
+    /// told once, and settles on.
+    private func isOvertaken(_ file: SettlingFile, _ mapping: Int64) throws -> Bool {
+        try database.row(
+            SettlingRow.select + " WHERE s.mapping = ? AND s.path = ?", [mapping, file.path.column]
+        ).map { try SettlingRow($0).file.observation != file.observation } ?? false
     }
 
     /// A path that is gone again before anything was admitted leaves nothing behind.

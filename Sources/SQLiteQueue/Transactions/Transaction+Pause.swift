@@ -1,5 +1,6 @@
 import GRDB
 import SyncCore
+import SystemPackage
 
 // A paused mapping's deliveries that have no session yet are taken out of the work: no query for what is due, and no
 // count of what is to be done, ever meets them, however many there are. What has a session goes on to its end.
@@ -43,6 +44,7 @@ extension Transaction {
         // What belongs to a mapping that is not in the file any more rests until it is there again.
         var running: Set<Int64> = []
         for mapping in mappings {
+            // Also of one that is paused from the first: it has no row before its number is asked for.
             let number = try mappingNumber(mapping.id)
             if !mapping.isPaused { running.insert(number) }
         }
@@ -58,6 +60,32 @@ extension Transaction {
     func stored(_ state: DeliveryState, _ tally: Delivery.Tally, mapping: Int64) throws -> StoredState {
         let stored = try StoredState(state, tally)
         return try stored.beginsTransfer && database.isPaused(mapping) ? stored.withoutWork : stored
+    }
+
+    func noteFolder(
+        _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, run: UInt64?
+    ) throws {
+        let number = try mappingNumber(mapping)
+        if let identity {
+            try database.run(
+                "UPDATE mapping SET folder = ?, folderDevice = ?, folderInode = ? WHERE id = ?",
+                [
+                    folder.column, Int64(bitPattern: identity.device), Int64(bitPattern: identity.inode), number,
+                ])
+        }
+        let wasAbsent = try database.exists("SELECT 1 FROM mapping WHERE id = ? AND isAbsent = 1", [number])
+        guard wasAbsent != (identity == nil) else { return }
+        try database.run("UPDATE mapping SET isAbsent = 1 - isAbsent WHERE id = ?", [number])
+        try settlePause(of: number, run: run)
+    }
+
+    /// At a start nobody has looked for the folders yet.
+    func forgetAbsences() throws {
+        for row in try database.rows("SELECT id FROM mapping WHERE isAbsent = 1") {
+            let number = try row.integer(0)
+            try database.run("UPDATE mapping SET isAbsent = 0 WHERE id = ?", [number])
+            try settlePause(of: number, run: nil)
+        }
     }
 
     private func allMappings() throws -> [Int64] {
@@ -115,12 +143,20 @@ extension DeliveryState {
 }
 
 extension Database {
+    /// Also while its folder is not there.
     func isPaused(_ mapping: Int64) throws -> Bool {
         try exists(
             """
-            SELECT 1 FROM mapping WHERE id = ? AND (pausedByHand = 1 OR pausedByFile = 1
+            SELECT 1 FROM mapping WHERE id = ? AND (pausedByHand = 1 OR pausedByFile = 1 OR isAbsent = 1
                 OR EXISTS (SELECT 1 FROM meta WHERE key = 'paused'))
             """, [mapping])
+    }
+
+    func folderIdentity(of mapping: Int64, at folder: FilePath) throws -> FolderIdentity? {
+        let found = try row(
+            "SELECT folderDevice, folderInode FROM mapping WHERE id = ? AND folder = ?", [mapping, folder.column])
+        guard let device = try found?.optionalInteger(0), let inode = try found?.optionalInteger(1) else { return nil }
+        return FolderIdentity(device: UInt64(bitPattern: device), inode: UInt64(bitPattern: inode))
     }
 
     func pauses() throws -> Pauses {

@@ -47,7 +47,7 @@ extension Delivery {
     private func retrying(_ stage: Stage, _ failure: Failure, in context: DecisionContext) -> Decision {
         var next = self
         next.tally.failures = next.tally.failures.incremented
-        let asked = failure.retryAfter ?? failure.kind.patience
+        let asked = failure.retryAfter ?? (context.policy.waitsOutRefusals ? failure.kind.patience : nil)
         let delay = context.policy.retry.delay(
             afterFailures: next.tally.failures, jitter: context.jitter, retryAfter: asked)
         return next.moved(

@@ -108,11 +108,14 @@ public struct DeliveryPolicy: Hashable, Sendable {
     public var endpointFact: EndpointFact?
     public var onChange: ChangePolicy
     public var retry: RetryPolicy
+    /// Whether a delivery that Redivis refuses waits as long as only a person may take to lift that. Not so where the
+    /// whole table rests meanwhile: it then goes on as soon as the table does.
+    public var waitsOutRefusals: Bool
 
     public init(
         chunkSize: Int64 = 64 << 20, registrationDoubt: Duration = .seconds(120), verification: Verification = .md5,
         endpoint: EndpointPreference = .auto, endpointFact: EndpointFact? = nil, onChange: ChangePolicy = .hold,
-        retry: RetryPolicy = RetryPolicy()
+        retry: RetryPolicy = RetryPolicy(), waitsOutRefusals: Bool = true
     ) {
         self.chunkSize = chunkSize
         self.registrationDoubt = registrationDoubt
@@ -121,5 +124,6 @@ public struct DeliveryPolicy: Hashable, Sendable {
         self.endpointFact = endpointFact
         self.onChange = onChange
         self.retry = retry
+        self.waitsOutRefusals = waitsOutRefusals
     }
 }

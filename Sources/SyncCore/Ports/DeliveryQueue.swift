@@ -1,3 +1,5 @@
+import SystemPackage
+
 /// The queue, the journal and the receipts. Each method is one whole transaction, durable when it returns; all
 /// throw a `Failure` of kind `stateUnavailable`.
 public protocol DeliveryQueue: Sendable {
@@ -18,6 +20,18 @@ public protocol DeliveryQueue: Sendable {
     /// that scan could not look; what comes to light there was, until a scan has seen it. Of a verdict that was closed
     /// before, only less can be left unseen.
     func closeExisting(of mapping: MappingID, exceptBelow unseen: [RelativePath]) async throws(Failure)
+
+    /// Which directory the folder of a mapping was when it was last there; `nil` where it never was, or where the
+    /// mapping had another folder then.
+    func folderIdentity(of mapping: MappingID, at folder: FilePath) async throws(Failure) -> FolderIdentity?
+
+    /// Notes which directory the folder of a mapping is now. While it is not there, no transfer of the mapping begins:
+    /// what has a session, and everything that needs no file, goes on.
+    ///
+    /// - Parameter identity: `nil`: it is not there.
+    func noteFolder(
+        _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, now: Moment
+    ) async throws(Failure)
 
     // MARK: Intake
 
@@ -129,7 +143,8 @@ public struct SeenSummary: Hashable, Sendable {
 public enum SettleOutcome: Hashable, Sendable {
     case admit(AdmittedFile)
     case lookAgain(SettlingFile, at: MonotonicInstant)
-    case drop(MappingID, RelativePath)
+    /// It is gone, or no mapping's any more. What was seen at its path since then settles on.
+    case drop(SettlingFile)
 }
 
 public struct AdmittedFile: Hashable, Sendable {

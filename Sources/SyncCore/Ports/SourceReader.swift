@@ -29,15 +29,27 @@ public protocol SourceReader: Sendable {
     func device(above path: RelativePath, in folder: FilePath) async -> UInt64?
 }
 
-/// A mapped folder as it is now.
-public struct FolderRoot: Hashable, Sendable {
+/// Which directory something is, as long as its file system is not mounted anew.
+public struct FolderIdentity: Hashable, Sendable {
     /// `st_dev`.
     public let device: UInt64
+    /// `st_ino`.
+    public let inode: UInt64
+
+    public init(device: UInt64, inode: UInt64) {
+        self.device = device
+        self.inode = inode
+    }
+}
+
+/// A mapped folder as it is now.
+public struct FolderRoot: Hashable, Sendable {
+    public let identity: FolderIdentity
     /// Whether it has no entry at all.
     public let isEmpty: Bool
 
-    public init(device: UInt64, isEmpty: Bool) {
-        self.device = device
+    public init(_ identity: FolderIdentity, isEmpty: Bool) {
+        self.identity = identity
         self.isEmpty = isEmpty
     }
 }

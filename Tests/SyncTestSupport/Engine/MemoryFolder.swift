@@ -170,7 +170,9 @@ public final class MemoryFolder: FolderScanner, SourceReader {
     public func root(of folder: FilePath) async -> FolderRoot? {
         state.withLock { state in
             state.problem(folder) == nil
-                ? FolderRoot(device: Self.device, isEmpty: state.names[folder]?.isEmpty ?? true) : nil
+                ? FolderRoot(
+                    FolderIdentity(device: Self.device, inode: 2),
+                    isEmpty: state.names[folder]?.isEmpty ?? true) : nil
         }
     }
 

@@ -1,20 +1,23 @@
 import SyncCore
 import Synchronization
+import SystemPackage
 
 /// The doors of the queue, for hooks.
 public enum QueueOperation: String, CaseIterable, Hashable, Sendable {
-    case beginRun, takeUp, existingVerdict, closeExisting, noteSeen, settlingDue, nextLook, recordLooks, due, importing
+    case beginRun, takeUp, folderIdentity, noteFolder, existingVerdict, closeExisting, noteSeen, settlingDue, nextLook,
+        recordLooks, due, importing
     case delivery, tablesInUse, save, settleContent, resettle, workload, remoteIndex, recordListing, closeListing
     case knownUpload, forgetUpload, endpointFact
 
     /// Whether it changes the database.
     public var writes: Bool {
         switch self {
-        case .beginRun, .takeUp, .closeExisting, .noteSeen, .recordLooks, .save, .settleContent, .resettle,
+        case .beginRun, .takeUp, .noteFolder, .closeExisting, .noteSeen, .recordLooks, .save, .settleContent, .resettle,
             .recordListing,
             .closeListing, .forgetUpload:
             true
-        case .existingVerdict, .settlingDue, .nextLook, .due, .importing, .delivery, .tablesInUse, .workload,
+        case .existingVerdict, .folderIdentity, .settlingDue, .nextLook, .due, .importing, .delivery, .tablesInUse,
+            .workload,
             .remoteIndex, .knownUpload, .endpointFact:
             false
         }
@@ -74,6 +77,19 @@ public final class QueueWithHooks: DeliveryQueue {
 
     public func takeUp(_ mappings: [Mapping], at now: Moment) async throws(Failure) {
         try await around(.takeUp) { () throws(Failure) in try await base.takeUp(mappings, at: now) }
+    }
+
+    public func folderIdentity(of mapping: MappingID, at folder: FilePath) async throws(Failure) -> FolderIdentity? {
+        try await around(.folderIdentity) { () throws(Failure) in try await base.folderIdentity(of: mapping, at: folder)
+        }
+    }
+
+    public func noteFolder(
+        _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, now: Moment
+    ) async throws(Failure) {
+        try await around(.noteFolder) { () throws(Failure) in
+            try await base.noteFolder(identity, of: mapping, at: folder, now: now)
+        }
     }
 
     public func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict {
