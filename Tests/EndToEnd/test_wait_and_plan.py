@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from harness import DONE, INVALID, LEFT, MIB, USAGE, World, path_of, wait_until
+from harness import DONE, INVALID, LEFT, MIB, USAGE, Agent, World, path_of, wait_until
 from test_documents import hold
 from test_status import running, states, status
 
