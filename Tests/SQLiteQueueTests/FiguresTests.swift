@@ -59,7 +59,7 @@ import Testing
                 sql: """
                     DROP TRIGGER receiptTotalled;
                     DROP TABLE deliveredTotal;
-                    DELETE FROM grdb_migrations WHERE identifier LIKE '4 %';
+                    DELETE FROM grdb_migrations WHERE identifier LIKE '5 %';
                     """)
         }
         #expect(try await fixture.queue.reader.figures().totals == nil)

@@ -244,18 +244,15 @@ struct Drill {
                 agent = nil
                 throw DrillTrouble(finding: "the agent: " + said(ending, folder.agentLog))
             }
-            guard ContinuousClock.now < deadline else { throw DrillTrouble(finding: otherwise) }
-            try await Task.sleep(for: .milliseconds(10))
+            guard ContinuousClock.now < deadline else {
+                let last = DrillFolder.lastLine(of: folder.agentLog).map { "; the agent's last line: \($0)" }
+                throw DrillTrouble(finding: otherwise + (last ?? ""))
+            }
+            try await Task.sleep(for: .milliseconds(20))
         }
     }
 
     private func said(_ ending: ChildProcess.Ending, _ log: FilePath) -> String {
         "it ended \(ending.text)" + (DrillFolder.lastLine(of: log).map { "; its last line: \($0)" } ?? "")
-    }
-}
-
-extension Duration {
-    fileprivate var inSeconds: Double {
-        Double(components.seconds) + Double(components.attoseconds) / 1e18
     }
 }
