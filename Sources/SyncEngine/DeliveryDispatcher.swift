@@ -107,6 +107,7 @@ actor DeliveryDispatcher {
         }
         active.remove(id)
         registering.remove(id)
+        if isIdle { await runner.follower.hasten() }
         await bell.ring()
     }
 

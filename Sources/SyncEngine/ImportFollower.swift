@@ -10,14 +10,19 @@ actor ImportFollower {
     private var failing: Set<TableReference> = []
     private var misses: [DeliveryID: Int] = [:]
     private let bell = WorkBell()
+    private let walkBell = WorkBell()
     /// Whether the last walk found nobody to ask.
     private(set) var isOutOfReach = false
 
+    /// How long the server took to answer in the last round of walks.
+    private var listed: Duration = .zero
+
     static let shortestPause: Duration = .milliseconds(300)
     static let longestPause: Duration = .seconds(10)
-    /// A walk lists every upload of the table. With thousands of them it takes longer than the shortest pause, and
-    /// walks without a rest would take the processor, and the API's patience, from the uploads.
-    static let pausePerWalk = 3
+    /// A walk lists every upload of the table. With thousands of them that takes longer than the shortest pause, and
+    /// walks without a rest would take the processor, and the API's patience, from the uploads: the least pause is so
+    /// long, times the time that listing took, while files are sent, and while none is.
+    static let pausePerListing = (busy: 2.0, idle: 0.5)
     /// How many imports of a table are looked for in one walk through its uploads.
     static let batch = 2_000
     /// In how many walks in a row an upload may be missing: a listing may lag behind.
@@ -39,7 +44,6 @@ actor ImportFollower {
     /// Runs until it is cancelled. Pauses grow while nothing moves.
     func run(reporting apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void) async {
         var pause = Self.shortestPause
-        var lastWalk: Duration = .zero
         while !Task.isCancelled {
             observer(.alive(.follower))
             // Who opens a table again gives notice of it.
@@ -49,8 +53,8 @@ actor ImportFollower {
                 pause = Self.shortestPause
                 continue
             }
-            try? await ports.clock.sleep(for: max(pause, lastWalk * Self.pausePerWalk))
-            let begun = ports.clock.now().monotonic
+            await rest(pause)
+            listed = .zero
             var hasMoved = false
             for table in open {
                 do throws(Failure) {
@@ -65,9 +69,17 @@ actor ImportFollower {
                     await directory.note(error, about: table)
                 }
             }
-            lastWalk = ports.clock.now().monotonic.since(begun) ?? .zero
             pause = hasMoved ? Self.shortestPause : min(pause * 1.5, Self.longestPause)
         }
+    }
+
+    /// Nothing is sent now: what was registered may be asked for without taking anything from it.
+    func hasten() async { await walkBell.ring() }
+
+    private func rest(_ pause: Duration) async {
+        let least = max(Self.shortestPause, listed * Self.pausePerListing.idle)
+        try? await ports.clock.sleep(for: least)
+        await walkBell.wait(atMost: max(pause, listed * Self.pausePerListing.busy) - least, on: ports.clock)
     }
 
     /// One walk through the table's uploads.
@@ -121,7 +133,9 @@ actor ImportFollower {
         var hasMoved = false
         var page: String?
         repeat {
+            let asked = ports.clock.now().monotonic
             let answer = try await ports.remote.uploads(of: table, in: version, page: page)
+            listed += ports.clock.now().monotonic.since(asked) ?? .zero
             observer(.alive(.follower))
             hasMoved = await report(search.meet(answer.uploads), apply) || hasMoved
             page = answer.nextPage
