@@ -64,7 +64,8 @@ public actor FolderIntake {
                 mapping.folder, recursive: mapping.recursive, batchSize: Self.scanBatch,
                 skipsDirectory: { configuration.directoryIsExcluded($0, in: mapping) },
                 handle: { batch in
-                    let ours = batch.filter { configuration.takes($0, for: mapping) }
+                    // By name, and not as the directory happens to hold them: names often tell what was first.
+                    let ours = batch.filter { configuration.takes($0, for: mapping) }.sorted { $0.path < $1.path }
                     guard !ours.isEmpty else { return }
                     _ = try await ports.queue.noteSeen(
                         ours, in: mapping.id, lookAgainAfter: mapping.settle.quiet, at: ports.clock.now())
@@ -171,19 +172,21 @@ public actor FolderIntake {
         try await body()
     }
 
+    /// In the order of the files, so that they are admitted in it.
     private func looks(at files: [SettlingFile], _ configuration: Configuration) async -> [SettleOutcome] {
-        await withTaskGroup(of: SettleOutcome.self) { group in
-            var outcomes: [SettleOutcome] = []
-            var rest = files.makeIterator()
-            for _ in 0..<Self.looksAtOnce {
-                guard let file = rest.next() else { break }
-                group.addTask { await self.look(at: file, configuration) }
+        await withTaskGroup(of: (Int, SettleOutcome).self) { group in
+            var outcomes: [(number: Int, outcome: SettleOutcome)] = []
+            var rest = files.enumerated().makeIterator()
+            func lookAtNext() {
+                guard let (number, file) = rest.next() else { return }
+                group.addTask { (number, await self.look(at: file, configuration)) }
             }
+            for _ in 0..<Self.looksAtOnce { lookAtNext() }
             for await outcome in group {
                 outcomes.append(outcome)
-                if let file = rest.next() { group.addTask { await self.look(at: file, configuration) } }
+                lookAtNext()
             }
-            return outcomes
+            return outcomes.sorted { $0.number < $1.number }.map(\.outcome)
         }
     }
 

@@ -38,7 +38,7 @@ extension Database {
 
     func settlingDue(at now: MonotonicInstant, limit: Int) throws -> [SettlingFile] {
         try rows(
-            SettlingRow.select + " WHERE s.due <= ? ORDER BY s.due LIMIT ?", [now.nanoseconds, limit]
+            SettlingRow.select + " WHERE s.due <= ? ORDER BY s.due, s.id LIMIT ?", [now.nanoseconds, limit]
         ).map { try SettlingRow($0).file }
     }
 
