@@ -14,6 +14,7 @@ public struct AgentRun: Sendable {
     private let folders: FolderSupervisor
     private let roots: KnownRoots
     private let scans: ScanDesk
+    private let refusalDesk: RefusalDesk
     private let settleBell = WorkBell()
 
     /// How often what could not be watched is tried again.
@@ -63,8 +64,6 @@ public struct AgentRun: Sendable {
         }
         refusalDesk = refusals
     }
-
-    private let refusalDesk: RefusalDesk
 
     /// Runs until the task is cancelled; every file is then at a place that was saved.
     ///

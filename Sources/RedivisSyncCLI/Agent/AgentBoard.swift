@@ -37,7 +37,8 @@ final class AgentBoard: Sendable {
         fileprivate var scanBegan: [MappingID: ContinuousClock.Instant] = [:]
     }
 
-    /// Without a sign of life for so long an organ counts as frozen. Each gives one every few seconds.
+    /// Without a sign of life for so long an organ counts as frozen. Each gives one at least every
+    /// `AgentRun.longestPause`.
     static let longestSilence: Duration = .seconds(120)
 
     // The engine reports from any of its tasks and must not wait for an actor's turn.
