@@ -11,6 +11,7 @@ public struct AgentRun: Sendable {
     private let follower: ImportFollower
     private let runner: DeliveryRunner
     private let tables: TableKeeper
+    private let gates: HostGates
     private let folders: FolderSupervisor
     private let roots: KnownRoots
     private let scans: ScanDesk
@@ -27,6 +28,8 @@ public struct AgentRun: Sendable {
         configuration: Configuration, ports: EnginePorts, watcher: any FolderWatcher, host: String,
         observer: @escaping EngineObserver
     ) {
+        let gates = HostGates(clock: ports.clock, random: ports.random)
+        let ports = ports.gated(by: gates)
         let scans = ScanDesk()
         let observer = scans.listening(observer)
         let live = LiveConfiguration(configuration)
@@ -40,7 +43,7 @@ public struct AgentRun: Sendable {
             configuration: live, ports: ports, directory: directory, follower: follower, observer: observer,
             roots: roots, closesRefusedTables: true)
         let dispatcher = DeliveryDispatcher(
-            configuration: live, ports: ports, directory: directory, runner: runner, observer: observer)
+            configuration: live, ports: ports, directory: directory, runner: runner, gates: gates, observer: observer)
         let intake = FolderIntake(configuration: live, ports: ports, host: host, observer: observer)
         let bell = settleBell
         self.roots = roots
@@ -53,10 +56,11 @@ public struct AgentRun: Sendable {
         self.follower = follower
         self.runner = runner
         self.dispatcher = dispatcher
-        tables = TableKeeper(ports: ports, directory: directory, observer: observer) { table in
+        tables = TableKeeper(ports: ports, directory: directory, gates: gates, observer: observer) { table in
             await follower.notice(table)
             await dispatcher.ring()
         }
+        self.gates = gates
         folders = FolderSupervisor { mapping in
             FolderKeeper(
                 mapping, configuration: live, ports: ports, watcher: watcher, intake: intake, roots: roots,
@@ -77,13 +81,15 @@ public struct AgentRun: Sendable {
         }
         await refusalDesk.open(with: tables)
         await tables.want(await tablesNeeded(by: configuration))
-        await withDiscardingTaskGroup { group in
-            group.addTask { await dispatcher.run() }
-            group.addTask { await follower.run { event, delivery in await runner.apply(event, to: delivery) } }
-            group.addTask { await tables.run() }
-            group.addTask { await settle() }
-            group.addTask { await retryWatches() }
-            group.addTask { await folders.run(configuration) }
+        await gates.ringing([{ await dispatcher.ring() }, { await tables.retryFailed() }]) {
+            await withDiscardingTaskGroup { group in
+                group.addTask { await dispatcher.run() }
+                group.addTask { await follower.run { event, delivery in await runner.apply(event, to: delivery) } }
+                group.addTask { await tables.run() }
+                group.addTask { await settle() }
+                group.addTask { await retryWatches() }
+                group.addTask { await folders.run(configuration) }
+            }
         }
     }
 

@@ -1,18 +1,24 @@
 import SyncCore
 
-/// Keeps up to `limit` transfers running, oldest first. What has all its bytes on the server makes room for the next
-/// one while it is registered: with small files most of the time goes into that.
+/// Keeps up to `limit` transfers running, oldest first. What has all its bytes on the server makes room for the next one
+/// while it is registered, and small files get ready behind those that are sent: they take the time of their requests,
+/// not that of their bytes.
 actor DeliveryDispatcher {
     private let ports: EnginePorts
     private let directory: TableDirectory
     private let runner: DeliveryRunner
     private let configuration: LiveConfiguration
+    private let gates: HostGates
     private let observer: EngineObserver
     private let bell = WorkBell()
-    private var active: Set<DeliveryID> = []
+    private let slots: TransferSlots
+    /// What each takes up of the transfers' room, in parts of ``whole``.
+    private var active: [DeliveryID: Int] = [:]
     /// Those of them that send no more bytes.
     private var registering: Set<DeliveryID> = []
     private var upcoming: [Delivery] = []
+    /// The one that was started to see whether a host that is away answers again.
+    private var probe: DeliveryID?
     /// Rows that could not be saved, left alone until then.
     private var resting: [DeliveryID: Rest] = [:]
 
@@ -25,8 +31,13 @@ actor DeliveryDispatcher {
     /// How long the queue is left alone where nothing rings: a row may be due without anybody having rung.
     static let idlePause: Duration = .seconds(5)
     static let readAhead = 64
+    /// The room that one transfer has, and how many small files share it: one that is sent and those that open their
+    /// sessions meanwhile.
+    static let whole = 4
+    /// Up to this many bytes a file is small.
+    static let small: Int64 = 1 << 20
     /// How many may be registered at once, for each transfer: Redivis is not asked by more than this.
-    static let registrationsPerTransfer = 2
+    static let registrationsPerTransfer = 4
     /// After a save that failed: a disk that is full would otherwise have a session opened for each try, as fast as
     /// the network goes; a row that contradicts itself would never let a single run end.
     static let restOfQueue: Duration = .seconds(5)
@@ -36,19 +47,24 @@ actor DeliveryDispatcher {
 
     init(
         configuration: LiveConfiguration, ports: EnginePorts, directory: TableDirectory, runner: DeliveryRunner,
-        observer: @escaping EngineObserver
+        gates: HostGates, observer: @escaping EngineObserver
     ) {
         self.configuration = configuration
         self.ports = ports
         self.directory = directory
         self.runner = runner
+        self.gates = gates
         self.observer = observer
+        slots = TransferSlots { configuration.current.settings.uploads }
     }
 
-    private var hasRoom: Bool {
+    private func hasRoom(for size: Int) -> Bool {
         let limit = max(configuration.current.settings.uploads, 1)
-        return active.count - registering.count < limit && registering.count < limit * Self.registrationsPerTransfer
+        let taken = active.lazy.filter { !self.registering.contains($0.key) }.reduce(0) { $0 + $1.value }
+        return taken + size <= limit * Self.whole && registering.count < limit * Self.registrationsPerTransfer
     }
+
+    private static func room(of delivery: Delivery) -> Int { delivery.size <= small ? 1 : whole }
 
     var isIdle: Bool { active.isEmpty && upcoming.isEmpty }
 
@@ -76,20 +92,38 @@ actor DeliveryDispatcher {
     private func fill(_ group: inout DiscardingTaskGroup) async throws(Failure) {
         let now = ports.clock.now().monotonic
         resting = resting.filter { now.reached($0.value.until) == false }
-        while hasRoom, resting.values.count(where: { !$0.isOfRow }) < Self.mostResting {
+        guard let most = startable(at: now) else {
+            upcoming = []
+            return
+        }
+        var started = 0
+        while started < most, hasRoom(for: 1), resting.values.count(where: { !$0.isOfRow }) < Self.mostResting {
             if upcoming.isEmpty {
                 upcoming = try await ports.queue.due(
                     at: ports.clock.now().monotonic, tables: await directory.ready,
-                    excluding: active.union(resting.keys), limit: Self.readAhead
+                    excluding: Set(active.keys).union(resting.keys), limit: Self.readAhead
                 ).reversed()
             }
-            guard let delivery = upcoming.popLast() else { return }
-            guard active.insert(delivery.id).inserted else { continue }
-            group.addTask { [runner] in
-                let trouble = await runner.run(delivery) { await self.sent(delivery.id) }
+            guard let delivery = upcoming.last else { return }
+            let room = Self.room(of: delivery)
+            // Small ones behind a large one wait with it: it would never find enough room at once.
+            guard active[delivery.id] != nil || hasRoom(for: room) else { return }
+            upcoming.removeLast()
+            guard active[delivery.id] == nil else { continue }
+            active[delivery.id] = room
+            started += 1
+            if most == 1 { probe = delivery.id }
+            group.addTask { [runner, slots] in
+                let trouble = await runner.run(delivery, in: slots) { await self.sent(delivery.id) }
                 await self.finished(delivery.id, trouble)
             }
         }
+    }
+
+    /// How many may be started now: all, a probe while a host is away, or none.
+    private func startable(at now: MonotonicInstant) -> Int? {
+        guard let rest = gates.rest() else { return .max }
+        return probe == nil && rest.isDue(at: now) ? 1 : nil
     }
 
     private func sent(_ id: DeliveryID) async {
@@ -105,15 +139,21 @@ actor DeliveryDispatcher {
             // Read before the trouble, or part of it: asked for again.
             upcoming = []
         }
-        active.remove(id)
+        active[id] = nil
+        if probe == id { probe = nil }
         registering.remove(id)
         if isIdle { await runner.follower.hasten() }
         await bell.ring()
     }
 
     private func pause() async throws(Failure) -> Duration {
-        guard hasRoom else { return Self.idlePause }
+        guard hasRoom(for: 1) else { return Self.idlePause }
         let now = ports.clock.now().monotonic
+        if let rest = gates.rest(), !rest.isDue(at: now) {
+            // Who probes rings when that is over.
+            guard !rest.isProbing, probe == nil else { return Self.idlePause }
+            return min(max(rest.until.since(now) ?? .zero, .milliseconds(10)), AgentRun.longestPause)
+        }
         let load = try await ports.queue.workload(at: now, tables: await directory.ready)
         guard let due = load.nextDue else { return Self.idlePause }
         return min(max(due.since(now) ?? .zero, .milliseconds(10)), Self.idlePause)

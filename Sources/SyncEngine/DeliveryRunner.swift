@@ -13,16 +13,21 @@ struct DeliveryRunner: Sendable {
 
     /// Ends when the delivery waits, rests, is handed to the table's follower, or belongs to somebody else by now.
     ///
-    /// - Parameter hasSent: called once, when the source is needed no more: another file may be sent meanwhile. A
-    ///   delivery that has to be sent once more then ends its turn, and waits for a new one.
+    /// - Parameters:
+    ///   - slots: where it takes a place before its first byte leaves.
+    ///   - hasSent: called once, when the source is needed no more: another file may be sent meanwhile. A delivery that
+    ///     has to be sent once more then ends its turn, and waits for a new one.
     /// - Returns: why it ended where it did because the queue could not be used. Nothing was done then that was not
     ///   saved; the row is still due, and is to be taken up again, but not at once.
-    func run(_ delivery: Delivery, hasSent: @Sendable () async -> Void) async -> Failure? {
+    func run(
+        _ delivery: Delivery, in slots: TransferSlots, hasSent: @Sendable () async -> Void
+    ) async -> Failure? {
         let configuration = configuration.current
         let work = EffectPerformer(
             mapping: configuration.mapping(delivery.mapping), api: configuration.settings.api, ports: ports,
             directory: directory, follower: follower, roots: roots, observer: observer)
         var trouble: Failure?
+        var hasSlot = false
         do throws(Failure) {
             var turn = Turn(delivery)
             var event: DeliveryEvent? = .resumed
@@ -30,7 +35,14 @@ struct DeliveryRunner: Sendable {
                 if turn.givesUpItsPlace {
                     turn.isSending = false
                     await work.close()
+                    if hasSlot { await slots.give() }
+                    hasSlot = false
                     await hasSent()
+                }
+                if effect.sendsBytes, !hasSlot {
+                    hasSlot = await slots.take()
+                    // Cancelled: what was saved is taken up again by the next run.
+                    guard hasSlot else { break }
                 }
                 event = await work.perform(effect, of: turn.current)
                 if case .effectFailed(let failure)? = event { await directory.note(failure, about: delivery.table) }
@@ -40,6 +52,7 @@ struct DeliveryRunner: Sendable {
             trouble = error
         }
         await work.close()
+        if hasSlot { await slots.give() }
         return trouble
     }
 

@@ -1,6 +1,7 @@
 import SyncCore
 
-/// Follows the imports of every table by one listing a table, never one request a file.
+/// Follows the imports of every table by one listing a table, or by a request a file where that takes fewer: a table
+/// with tens of thousands of uploads is not listed for the one that came last.
 actor ImportFollower {
     private let ports: EnginePorts
     private let directory: TableDirectory
@@ -9,6 +10,8 @@ actor ImportFollower {
     /// Of those, the ones whose last walk failed.
     private var failing: Set<TableReference> = []
     private var misses: [DeliveryID: Int] = [:]
+    /// How many pages the last walk through a table's draft took.
+    private var pages: [TableReference: Int] = [:]
     private let bell = WorkBell()
     private let walkBell = WorkBell()
     /// Whether the last walk found nobody to ask.
@@ -22,7 +25,7 @@ actor ImportFollower {
     /// A walk lists every upload of the table. With thousands of them that takes longer than the shortest pause, and
     /// walks without a rest would take the processor, and the API's patience, from the uploads: the least pause is so
     /// long, times the time that listing took, while files are sent, and while none is.
-    static let pausePerListing = (busy: 2.0, idle: 0.5)
+    static let pausePerListing = (busy: 4.0, idle: 0.5)
     /// How many imports of a table are looked for in one walk through its uploads.
     static let batch = 2_000
     /// In how many walks in a row an upload may be missing: a listing may lag behind.
@@ -106,7 +109,13 @@ actor ImportFollower {
         _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
     ) async throws(Failure) -> Bool {
         var search = ImportSearch(batch)
-        var hasMoved = try await walk(.draft, of: table, &search, apply)
+        var hasMoved = false
+        if batch.count < pages[table] ?? 0 {
+            hasMoved = try await ask(batch, &search, apply)
+        }
+        if !search.isDone {
+            hasMoved = try await walk(.draft, of: table, &search, apply) || hasMoved
+        }
         if !search.isDone {
             // Not in the draft: it may have been released meanwhile.
             let released = try await ports.remote.table(table).versions(releasedAfter: batch.oldestPredecessor)
@@ -126,12 +135,30 @@ actor ImportFollower {
         return hasMoved
     }
 
+    /// Each upload by its uri. What is not found is looked for in the listings.
+    private func ask(
+        _ batch: [Delivery], _ search: inout ImportSearch,
+        _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
+    ) async throws(Failure) -> Bool {
+        var hasMoved = false
+        for uri in batch.compactMap(\.registration?.uri) {
+            let asked = ports.clock.now().monotonic
+            let answer = try await ports.remote.upload(uri: uri)
+            listed += ports.clock.now().monotonic.since(asked) ?? .zero
+            observer(.alive(.follower))
+            guard let answer else { continue }
+            hasMoved = await report(search.meet([answer]), apply) || hasMoved
+        }
+        return hasMoved
+    }
+
     private func walk(
         _ version: TableVersion, of table: TableReference, _ search: inout ImportSearch,
         _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
     ) async throws(Failure) -> Bool {
         var hasMoved = false
         var page: String?
+        var count = 0
         repeat {
             let asked = ports.clock.now().monotonic
             let answer = try await ports.remote.uploads(of: table, in: version, page: page)
@@ -139,6 +166,8 @@ actor ImportFollower {
             observer(.alive(.follower))
             hasMoved = await report(search.meet(answer.uploads), apply) || hasMoved
             page = answer.nextPage
+            count += 1
+            if version == .draft { pages[table] = max(page == nil ? count : pages[table] ?? 0, count) }
         } while page != nil && !search.isDone
         return await report(search.settleByName(), apply) || hasMoved
     }

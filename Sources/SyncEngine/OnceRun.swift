@@ -10,6 +10,7 @@ public struct OnceRun: Sendable {
     private let dispatcher: DeliveryDispatcher
     private let follower: ImportFollower
     private let runner: DeliveryRunner
+    private let gates: HostGates
 
     /// How long nothing may move, while what is left fails, before a single run gives up; the work stays in the queue.
     /// What waits by rule is waited for beyond that: see `patience(with:)`.
@@ -21,8 +22,11 @@ public struct OnceRun: Sendable {
     public init(
         configuration: Configuration, ports: EnginePorts, host: String, observer: @escaping EngineObserver
     ) {
+        let gates = HostGates(clock: ports.clock, random: ports.random)
+        let ports = ports.gated(by: gates)
         self.configuration = configuration
         self.ports = ports
+        self.gates = gates
         self.observer = observer
         let live = LiveConfiguration(configuration)
         intake = FolderIntake(configuration: live, ports: ports, host: host, observer: observer)
@@ -32,13 +36,17 @@ public struct OnceRun: Sendable {
         runner = DeliveryRunner(
             configuration: live, ports: ports, directory: directory, follower: follower, observer: observer)
         dispatcher = DeliveryDispatcher(
-            configuration: live, ports: ports, directory: directory, runner: runner, observer: observer)
+            configuration: live, ports: ports, directory: directory, runner: runner, gates: gates, observer: observer)
     }
 
     /// - Throws: a `Failure` of kind `stateUnavailable` where the queue cannot be used at all; `CancellationError`.
     public func run() async throws -> OnceResult {
         try await ports.queue.beginRun(configuration.mappings)
-        return try await withThrowingTaskGroup(of: OnceResult?.self) { group in
+        return try await gates.ringing([{ await dispatcher.ring() }]) { try await runServices() }
+    }
+
+    private func runServices() async throws -> OnceResult {
+        try await withThrowingTaskGroup(of: OnceResult?.self) { group in
             let tables = TableOutcomes()
             group.addTask {
                 await dispatcher.run()
@@ -93,9 +101,11 @@ public struct OnceRun: Sendable {
                 observer(.tableProblem(reference, error))
                 await outcomes.set(reference, error.kind.passesByItself ? .failing(error) : .refused(error))
                 guard error.kind.passesByItself else { return }
-                try? await ports.clock.sleep(
-                    for: retry.delay(
-                        afterFailures: failures, jitter: ports.random(), retryAfter: error.retryAfter))
+                let delay = retry.delay(
+                    afterFailures: failures, jitter: ports.random(), retryAfter: error.retryAfter)
+                let now = ports.clock.now().monotonic
+                let untilProbe = gates.rest(of: [.api]).flatMap { $0.until.since(now) }
+                try? await ports.clock.sleep(for: max(untilProbe ?? delay, .milliseconds(10)))
             }
         }
     }
@@ -145,7 +155,8 @@ public struct OnceRun: Sendable {
             patience +=
                 configuration.mappings.map { max($0.settle.quiet, SettlePolicy.quietWithoutLease) }.max() ?? .zero
         }
-        if load.live > 0 { patience += configuration.settings.registrationDoubt }
+        // While a host is away, what lies in the queue only waits for it.
+        if load.live > 0, gates.rest() == nil { patience += configuration.settings.registrationDoubt }
         return load.importing > 0 && !isBlind ? max(patience, Self.importPatience) : patience
     }
 

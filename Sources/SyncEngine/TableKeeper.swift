@@ -7,6 +7,7 @@ import SyncCore
 actor TableKeeper {
     private let ports: EnginePorts
     private let directory: TableDirectory
+    private let gates: HostGates
     private let observer: EngineObserver
     private let onReady: @Sendable (TableReference) async -> Void
     private let bell = WorkBell()
@@ -20,6 +21,8 @@ actor TableKeeper {
     private struct Wait {
         var failures: Int
         var until: MonotonicInstant
+        /// Not a refusal.
+        var passesByItself: Bool
     }
 
     static let afterRefusal: Duration = .seconds(300)
@@ -27,11 +30,12 @@ actor TableKeeper {
     static let idlePause: Duration = .seconds(60)
 
     init(
-        ports: EnginePorts, directory: TableDirectory, observer: @escaping EngineObserver,
+        ports: EnginePorts, directory: TableDirectory, gates: HostGates, observer: @escaping EngineObserver,
         onReady: @escaping @Sendable (TableReference) async -> Void
     ) {
         self.ports = ports
         self.directory = directory
+        self.gates = gates
         self.observer = observer
         self.onReady = onReady
     }
@@ -46,6 +50,12 @@ actor TableKeeper {
     func retryNow() async {
         waits = [:]
         tokenRests = nil
+        await bell.ring()
+    }
+
+    /// Redivis answers again: what only waited for that is asked at once.
+    func retryFailed() async {
+        waits = waits.filter { !$0.value.passesByItself }
         await bell.ring()
     }
 
@@ -65,8 +75,8 @@ actor TableKeeper {
                 for table in wanted.subtracting(ready).subtracting(asking) where isDue(table) {
                     asking.insert(table)
                     group.addTask { await self.prepare(table) }
-                    // With a token that was refused one question is enough.
-                    if tokenRests != nil { break }
+                    // With a token that was refused, or to a host that is away, one question is enough.
+                    if tokenRests != nil || gates.rest(of: [.api]) != nil { break }
                 }
                 await bell.wait(atMost: pause(ready), on: ports.clock)
             }
@@ -76,6 +86,7 @@ actor TableKeeper {
 
     private func isDue(_ table: TableReference) -> Bool {
         let now = ports.clock.now().monotonic
+        if let rest = gates.rest(of: [.api]), !rest.isDue(at: now) || !asking.isEmpty { return false }
         if let tokenRests, now.reached(tokenRests) == false || !asking.isEmpty { return false }
         return waits[table].map { now.reached($0.until) ?? true } ?? true
     }
@@ -83,7 +94,8 @@ actor TableKeeper {
     private func pause(_ ready: Set<TableReference>) -> Duration {
         let now = ports.clock.now().monotonic
         let open = wanted.subtracting(ready).subtracting(asking)
-        let instants = open.compactMap { waits[$0]?.until } + [tokenRests].compactMap { $0 }
+        let rests = [tokenRests, gates.rest(of: [.api])?.until].compactMap { $0 }
+        let instants = open.compactMap { waits[$0]?.until } + rests
         guard !open.isEmpty, let next = instants.compactMap({ $0.since(now) }).filter({ $0 > .zero }).min() else {
             return Self.idlePause
         }
@@ -120,6 +132,7 @@ actor TableKeeper {
             pause = retry.delay(
                 afterFailures: failures, jitter: ports.random(), retryAfter: failure.retryAfter)
         }
-        waits[table] = Wait(failures: failures, until: now.advanced(by: pause))
+        waits[table] = Wait(
+            failures: failures, until: now.advanced(by: pause), passesByItself: failure.kind.passesByItself)
     }
 }

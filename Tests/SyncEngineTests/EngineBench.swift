@@ -57,12 +57,14 @@ final class EngineBench: Sendable {
         _ id: MappingID = weather, folder: FilePath = folder, table: TableReference = table,
         emptyFiles: EmptyFiles = .skip, existing: ExistingFiles = .auto, quiet: Duration = .milliseconds(200),
         verification: Verification = .md5, endpoint: EndpointPreference = .auto, createsVersion: Bool = true,
-        onChange: ChangePolicy = .hold
+        onChange: ChangePolicy = .hold, watch: WatchPreference = .auto, poll: Duration = .seconds(60)
     ) -> Mapping {
         Mapping(
             id: id, folder: folder, table: table, include: ["**"], emptyFiles: emptyFiles, existing: existing,
             settle: SettlePolicy(quiet: quiet, waitsForWriters: true), uploadName: "{path}",
-            verification: verification, endpoint: endpoint, createsVersion: createsVersion, onChange: onChange)
+            verification: verification, endpoint: endpoint, createsVersion: createsVersion, onChange: onChange,
+            watch: watch,
+            poll: poll)
     }
 
     static func settings(uploads: Int = 4, doubt: Duration = .seconds(10)) -> AgentSettings {
@@ -126,6 +128,29 @@ final class EngineBench: Sendable {
             }
         } catch let endless as VirtualTime.Endless {
             throw VirtualTime.Endless(description: "\(endless):\n\(log)")
+        }
+    }
+
+    /// The watching agent, for so long, in steps of virtual time.
+    func runAgent(_ hands: Hands = Hands(), for duration: Duration, step: Duration) async throws {
+        let queue = try await takeUpState()
+        let (clock, configuration) = memory.withLock { memory in
+            memory.clock = ManualClock(run: memory.clock.run + 1)
+            return (memory.clock, memory.configuration)
+        }
+        let ports = EnginePorts(
+            clock: clock, scanner: files, sources: files,
+            queue: QueueWithHooks(queue, activity, before: hands.beforeQueue, after: hands.afterQueue),
+            remote: RemoteWithHooks(remote, activity, before: hands.beforeRemote, after: hands.afterRemote),
+            random: hands.random)
+        let run = AgentRun(configuration: configuration, ports: ports, watcher: NoWatcher(), host: "bench") {
+            [weak self] in self?.note($0)
+        }
+        try await VirtualTime(clock, activity, step: step).run(atMost: duration * 2) {
+            let task = Task { try await run.run() }
+            try await clock.sleep(for: duration)
+            task.cancel()
+            try await task.value
         }
     }
 
@@ -216,6 +241,18 @@ final class EngineBench: Sendable {
 
     /// How often each door of Redivis was knocked at so far.
     func calls(_ operation: RemoteOperation) -> Int { remote.calls(of: operation).count }
+}
+
+/// For mappings that are polled.
+struct NoWatcher: FolderWatcher {
+    func watch(
+        _ folder: FilePath, recursive: Bool, skipsDirectory: @escaping @Sendable (RelativePath) -> Bool
+    ) async throws(Failure) -> FolderWatch {
+        throw Failure(.unreadable, "this bench watches nothing")
+    }
+
+    func retryUnwatched() {}
+    func statistics() -> WatchStatistics { WatchStatistics() }
 }
 
 /// Values that a test spells out itself, so that they are never wrong.

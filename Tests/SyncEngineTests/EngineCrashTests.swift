@@ -192,7 +192,7 @@ extension Engine {
                 bench.remote.carryOutLate()
                 throw Failure(.transient, "the listing broke off")
             case .openSession: throw Failure(.throttled, "slower", retryAfter: .seconds(1))
-            case .table, .openVersion, .status, .withdraw: throw Failure(.transient, "the network")
+            case .table, .openVersion, .upload, .status, .withdraw: throw Failure(.transient, "the network")
             }
         }
     }

@@ -139,6 +139,33 @@ extension Engine {
             #expect(Set(bench.contents()).count == 12)
         }
 
+        @Test func `small files open their sessions while others are sent`() async throws {
+            let bench = EngineBench(settings: EngineBench.settings(uploads: 1))
+            for index in 0..<6 { bench.write("\(index).csv", "content \(index)") }
+            var hands = EngineBench.Hands()
+            hands.beforeRemote = CallHook { [remote = bench.remote] operation, _ throws(Failure) in
+                guard operation == .send, remote.calls(of: .send).isEmpty else { return }
+                try? await bench.clock.sleep(for: .seconds(1))
+                #expect(remote.calls(of: .openSession).count == 4)
+            }
+            try await bench.run(hands)
+            #expect(bench.mostSending == 1)
+            #expect(Set(bench.contents()).count == 6)
+        }
+
+        @Test func `a large file does not open a session that it cannot use yet`() async throws {
+            let bench = EngineBench(settings: EngineBench.settings(uploads: 1))
+            for index in 0..<2 { bench.write("\(index).csv", [UInt8](repeating: UInt8(index), count: 1_100_000)) }
+            var hands = EngineBench.Hands()
+            hands.beforeRemote = CallHook { [remote = bench.remote] operation, _ throws(Failure) in
+                guard operation == .send, remote.calls(of: .send).isEmpty else { return }
+                try? await bench.clock.sleep(for: .seconds(1))
+                #expect(remote.calls(of: .openSession).count == 1)
+            }
+            try await bench.run(hands)
+            #expect(try await bench.states() == ["0.csv": [.delivered], "1.csv": [.delivered]], "\(bench.log)")
+        }
+
         @Test func `one bad file does not stop the rest`() async throws {
             let bench = EngineBench()
             for index in 0..<5 { bench.write("\(index).csv", "content \(index)") }

@@ -239,6 +239,24 @@ extension Engine {
             try await Self.expectOnce(bench)
         }
 
+        @Test func `a long table is not listed for one import`() async throws {
+            let bench = Self.bench(EngineBench.mapping(existing: .upload))
+            for index in 0..<30 { bench.remote.plant([1], named: "other-\(index).csv", on: EngineBench.table) }
+            var plan = ImportPlan()
+            plan.listingsInProgress = 8
+            let slow = plan
+            bench.remote.change {
+                $0.pageSize = 10
+                $0.imports = slow
+            }
+            try await bench.run()
+            #expect(bench.contents().count { $0 == "one" } == 1)
+            #expect(try await bench.states()["a.csv"] == [.delivered], "\(bench.log)")
+            // One walk tells how long the table is; from then on the upload itself is asked.
+            #expect(bench.remote.calls(of: .upload).count > 4, "\(bench.log)")
+            #expect(bench.remote.calls(of: .uploads).count < 20, "\(bench.log)")
+        }
+
         /// Two registrations, the second just as the follower has found nothing more to follow.
         @Test func `an import that begins while the follower looks away is followed`() async throws {
             let bench = EngineBench(settings: EngineBench.settings(uploads: 1))

@@ -126,6 +126,11 @@ struct WatchedRemote: UploadRemote {
         return try await inner.uploads(of: reference, in: version, page: page)
     }
 
+    func upload(uri: String) async throws(Failure) -> RemoteUpload? {
+        try await before(.upload, nil)
+        return try await inner.upload(uri: uri)
+    }
+
     func openSession(_ request: SessionRequest) async throws(Failure) -> UploadSession {
         try await before(.openSession, request.table)
         return try await inner.openSession(request)

@@ -70,6 +70,14 @@ extension RedivisRemote {
         return resource.errorMessage
     }
 
+    public func upload(uri: String) async throws(Failure) -> RemoteUpload? {
+        let answers = answers("reading the upload \(ServerWords.clean(uri, secrets: []))")
+        guard let address = resolve(uri: uri), Self.isUpload(address) else { return nil }
+        let answer = try await get(address, answers)
+        if answer.status == 404 { return nil }
+        return try answers.read(UploadResource.self, from: answer).upload(failure: nil)
+    }
+
     public func withdraw(uri: String) async throws(Failure) {
         let answers = answers("deleting the upload \(ServerWords.clean(uri, secrets: []))")
         // The same verb on a shorter path deletes a table.

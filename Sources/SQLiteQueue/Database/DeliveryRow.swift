@@ -80,7 +80,8 @@ extension Database {
     }
 
     /// All versions of a path, oldest first.
-    func deliveryRows(ofFile file: Int64) throws -> [DeliveryRow] {
-        try rows(DeliveryRow.select + " WHERE d.file = ? ORDER BY d.id", [file]).map(DeliveryRow.init)
+    func deliveryRows(ofFile file: Int64, except id: Int64? = nil) throws -> [DeliveryRow] {
+        try rows(DeliveryRow.select + " WHERE d.file = ? AND d.id IS NOT ? ORDER BY d.id", [file, id])
+            .map(DeliveryRow.init)
     }
 }

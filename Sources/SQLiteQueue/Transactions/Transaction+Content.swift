@@ -136,7 +136,7 @@ extension Transaction {
     // MARK: Older versions of the path
 
     private func older(_ question: ContentQuestion) throws -> [DeliveryRow] {
-        try database.deliveryRows(ofFile: question.row.file).filter { $0.id != question.row.id }
+        try database.deliveryRows(ofFile: question.row.file, except: question.row.id)
     }
 
     private func isOfSameTable(_ row: DeliveryRow, _ question: ContentQuestion) -> Bool {

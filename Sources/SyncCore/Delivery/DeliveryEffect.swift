@@ -36,6 +36,16 @@ extension DeliveryEffect {
     }
 }
 
+extension DeliveryEffect {
+    /// Whether it takes one of the places of `uploads`.
+    public var sendsBytes: Bool {
+        switch self {
+        case .sendChunk: true
+        case .examine, .openSession, .queryStatus, .conclude, .lookUp, .post, .followImport, .withdraw, .resettle: false
+        }
+    }
+}
+
 /// Which endpoint opens the next session.
 public enum EndpointChoice: Hashable, Sendable {
     /// What the mapping fixes, or what is remembered of this API.

@@ -15,6 +15,10 @@ public protocol UploadRemote: Sendable {
         of reference: TableReference, in version: TableVersion, page: String?
     ) async throws(Failure) -> UploadPage
 
+    /// One upload by the uri that the server gave; `nil` where there is none (404). It may stand elsewhere by now: a
+    /// release moves uploads, and what their uri is then is not documented.
+    func upload(uri: String) async throws(Failure) -> RemoteUpload?
+
     /// Opens a session by the given endpoint. An orphan that a lost answer leaves behind expires by itself.
     ///
     /// - Throws: `endpointMissing` where the endpoint answers 404, 405 or 410 while the table answers 200.

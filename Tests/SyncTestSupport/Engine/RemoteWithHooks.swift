@@ -71,6 +71,10 @@ public final class RemoteWithHooks: UploadRemote {
         }
     }
 
+    public func upload(uri: String) async throws(Failure) -> RemoteUpload? {
+        try await around(.upload) { () throws(Failure) in try await base.upload(uri: uri) }
+    }
+
     public func openSession(_ request: SessionRequest) async throws(Failure) -> UploadSession {
         try await around(.openSession) { () throws(Failure) in try await base.openSession(request) }
     }

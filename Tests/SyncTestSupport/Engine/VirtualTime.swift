@@ -47,10 +47,13 @@ public struct VirtualTime: Sendable {
 
     let clock: ManualClock
     let activity: Activity
+    /// How far time goes at once.
+    let step: Duration
 
-    public init(_ clock: ManualClock, _ activity: Activity) {
+    public init(_ clock: ManualClock, _ activity: Activity, step: Duration = .milliseconds(100)) {
         self.clock = clock
         self.activity = activity
+        self.step = step
     }
 
     /// - Parameter limit: how much virtual time may pass before `body` is cancelled and this throws `Endless`.
@@ -83,7 +86,6 @@ public struct VirtualTime: Sendable {
     }
 
     private static let stillness: Duration = .microseconds(400)
-    private static let step: Duration = .milliseconds(100)
 
     private func drive(since start: MonotonicInstant, atMost limit: Duration?) async {
         while !Task.isCancelled {
@@ -91,7 +93,7 @@ public struct VirtualTime: Sendable {
             let before = (activity.changes, clock.changes)
             try? await Task.sleep(for: Self.stillness)
             guard activity.isIdle, before == (activity.changes, clock.changes) else { continue }
-            clock.advanceToNext(atMost: Self.step)
+            clock.advanceToNext(atMost: step)
         }
     }
 }

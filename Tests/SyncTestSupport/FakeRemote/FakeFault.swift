@@ -2,7 +2,7 @@ import SyncCore
 
 /// The doors of the port, for scripts and for the list of calls.
 public enum RemoteOperation: String, CaseIterable, Hashable, Sendable {
-    case table, openVersion, uploads, openSession, send, status, register, withdraw
+    case table, openVersion, uploads, upload, openSession, send, status, register, withdraw
 }
 
 /// What goes wrong with one call.

@@ -26,6 +26,17 @@ extension FakeRemote {
         }
     }
 
+    public func upload(uri: String) async throws(Failure) -> RemoteUpload? {
+        try await perform(.upload, on: uri) { state throws(Failure) in
+            for key in state.tables.keys {
+                // A released upload has another uri: what becomes of the old one is not documented.
+                guard let index = state.tables[key]?.draft?.firstIndex(where: { $0.uri == uri }) else { continue }
+                return state.tables[key]?.draft?[index].listed()
+            }
+            return nil
+        }
+    }
+
     public func openSession(_ request: SessionRequest) async throws(Failure) -> UploadSession {
         try await perform(.openSession, on: request.table.text) { state throws(Failure) in
             try state.openSession(request)
