@@ -237,6 +237,24 @@ public final class SQLiteQueue: DeliveryQueue {
         try await write { try $0.resume(mapping, run: now.monotonic.run) }
     }
 
+    // MARK: Second looks
+
+    public func secondLooks(
+        in table: TableReference, at now: Timestamp, limit: Int
+    ) async throws(Failure) -> [SecondLook] {
+        try await read { try $0.secondLooks(in: table, at: now, limit: limit) }
+    }
+
+    public func nextSecondLook(in tables: Set<TableReference>) async throws(Failure) -> Timestamp? {
+        try await read { try $0.nextSecondLook(in: tables) }
+    }
+
+    public func record(
+        _ twins: [Twin], of look: SecondLook, next: Timestamp?, at now: Moment
+    ) async throws(Failure) {
+        try await write { try $0.record(twins, of: look, next: next, at: now.wall) }
+    }
+
     // MARK: The table's uploads
 
     public func remoteIndex(of table: TableKey) async throws(Failure) -> RemoteIndexState {

@@ -12,6 +12,7 @@ public struct AgentRun: Sendable {
     private let runner: DeliveryRunner
     private let tables: TableKeeper
     private let gates: HostGates
+    private let twins: TwinKeeper
     private let folders: FolderSupervisor
     private let roots: KnownRoots
     private let scans: ScanDesk
@@ -56,9 +57,12 @@ public struct AgentRun: Sendable {
         self.follower = follower
         self.runner = runner
         self.dispatcher = dispatcher
+        let twins = TwinKeeper(configuration: live, ports: ports, directory: directory, observer: observer)
+        self.twins = twins
         tables = TableKeeper(ports: ports, directory: directory, gates: gates, observer: observer) { table in
             await follower.notice(table)
             await dispatcher.ring()
+            await twins.ring()
         }
         self.gates = gates
         folders = FolderSupervisor { mapping in
@@ -86,6 +90,7 @@ public struct AgentRun: Sendable {
                 group.addTask { await dispatcher.run() }
                 group.addTask { await follower.run { event, delivery in await runner.apply(event, to: delivery) } }
                 group.addTask { await tables.run() }
+                group.addTask { await twins.run() }
                 group.addTask { await settle() }
                 group.addTask { await retryWatches() }
                 group.addTask { await folders.run(configuration) }

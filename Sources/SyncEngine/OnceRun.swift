@@ -11,6 +11,7 @@ public struct OnceRun: Sendable {
     private let follower: ImportFollower
     private let runner: DeliveryRunner
     private let gates: HostGates
+    private let twins: TwinKeeper
 
     /// How long nothing may move, while what is left fails, before a single run gives up; the work stays in the queue.
     /// What waits by rule is waited for beyond that: see `patience(with:)`.
@@ -35,6 +36,7 @@ public struct OnceRun: Sendable {
         follower = ImportFollower(ports: ports, directory: directory, observer: observer)
         runner = DeliveryRunner(
             configuration: live, ports: ports, directory: directory, follower: follower, observer: observer)
+        twins = TwinKeeper(configuration: live, ports: ports, directory: directory, observer: observer)
         dispatcher = DeliveryDispatcher(
             configuration: live, ports: ports, directory: directory, runner: runner, gates: gates, observer: observer)
     }
@@ -58,6 +60,10 @@ public struct OnceRun: Sendable {
             }
             group.addTask {
                 await prepareTables(tables)
+                return nil
+            }
+            group.addTask {
+                await twins.run()
                 return nil
             }
             group.addTask { try await work(tables) }
@@ -95,6 +101,7 @@ public struct OnceRun: Sendable {
                 await outcomes.set(reference, .ready)
                 await follower.notice(reference)
                 await dispatcher.ring()
+                await twins.ring()
                 return
             } catch {
                 failures += 1

@@ -235,6 +235,25 @@ public actor TableDirectory {
         }
     }
 
+    /// Everything in the draft and in the versions released since that bears one of these names, or its tag, by name.
+    func uploads(
+        bearing names: [String], in reference: TableReference, releasedAfter newest: VersionTag?
+    ) async throws(Failure) -> [String: [MetUpload]] {
+        var byTag: [String: String] = [:]
+        for name in names { if let tag = UploadName.tag(in: name) { byTag[tag] = name } }
+        var met: [String: Set<MetUpload>] = [:]
+        let table = try await walk(reference, releasedAfter: newest) { _, version, uploads, _, _ throws(Failure) in
+            for upload in uploads {
+                for tag in UploadName.tags(in: upload.name) {
+                    guard let name = byTag[tag] else { continue }
+                    met[name, default: []].insert(MetUpload(upload, in: version))
+                }
+            }
+        }
+        tables[reference]?.table = table
+        return met.mapValues { Array($0) }
+    }
+
     /// The look-up in doubt: the server itself is asked, in the draft and in every version released since.
     public func lookUpOnServer(
         _ name: String, in reference: TableReference, releasedAfter newest: VersionTag?

@@ -158,8 +158,17 @@ import Testing
         facts.mappingFileProblems = ["/etc/mapping.yaml:1:1: nonsense"]
         facts.silence = "silent"
         facts.figures.counts[facts.places[0].id] = [.parked: 2]
+        let path = try #require(RelativePath("2024/june.csv"))
+        facts.figures.twins.standing = [
+            .init(
+                mapping: facts.places[0].id, path: path, table: TableKey("demo.weather.readings"), name: "june-1.csv",
+                version: "v1.2", why: "its version is released", found: Given.moment)
+        ]
+        facts.figures.twins.standingCount = 1
         let problems = StatusReport(facts).problems
         #expect(Set(problems.map(\.kind)) == Set(StatusReport.Problem.Kind.allCases))
+        let twin = try #require(problems.first { $0.kind == .twin })
+        #expect(twin.text.hasPrefix("2024/june.csv is on demo.weather.readings twice"))
         // Once, although the agent tells it twice.
         #expect(problems.filter { $0.kind == .mappingFile }.count == 1)
         let parked = try #require(problems.first { $0.kind == .parked })

@@ -227,6 +227,11 @@ final class EngineBench: Sendable {
         return Dictionary(grouping: all.reversed()) { $0.path.description }.mapValues { $0.map(\.state) }
     }
 
+    func figures() async throws -> QueueFigures {
+        guard let queue = memory.withLock(\.queue) else { return QueueFigures() }
+        return try await queue.reader.figures()
+    }
+
     func deliveries(_ path: String) async throws -> [Delivery] {
         guard let queue = memory.withLock(\.queue) else { return [] }
         return try await queue.reader.versions(at: Made.path(path)).compactMap(\.delivery)

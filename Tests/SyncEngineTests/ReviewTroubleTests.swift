@@ -106,6 +106,19 @@ struct FailingQueue: DeliveryQueue {
         try await inner.importing(in: table, after: after, limit: limit)
     }
     func delivery(_ id: DeliveryID) async throws(Failure) -> Delivery? { try await inner.delivery(id) }
+    func secondLooks(
+        in table: TableReference, at now: Timestamp, limit: Int
+    ) async throws(Failure) -> [SecondLook] {
+        try await inner.secondLooks(in: table, at: now, limit: limit)
+    }
+    func nextSecondLook(in tables: Set<TableReference>) async throws(Failure) -> Timestamp? {
+        try await inner.nextSecondLook(in: tables)
+    }
+    func record(
+        _ twins: [Twin], of look: SecondLook, next: Timestamp?, at now: Moment
+    ) async throws(Failure) {
+        try await inner.record(twins, of: look, next: next, at: now)
+    }
     func tablesInUse() async throws(Failure) -> Set<TableReference> { try await inner.tablesInUse() }
     func settleContent(
         _ content: Content, uploadName: String, table: TableKey, of delivery: Delivery, admission: Admission,

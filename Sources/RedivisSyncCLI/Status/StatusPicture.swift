@@ -42,7 +42,10 @@ struct StatusPicture {
         case .everything, .brief:
             for place in facts.places { mapping(place, &sheet, detail) }
             transfers(&sheet)
-            if detail == .everything { unreleased(&sheet) }
+            if detail == .everything {
+                unreleased(&sheet)
+                twins(&sheet)
+            }
             if limit > 0 { problems(&sheet, limit: limit) }
         case .line:
             transfers(&sheet)
@@ -221,6 +224,17 @@ struct StatusPicture {
                 "·", .faint,
                 "\(table.table): \(more)\(Words.count(table.files, "file")), \(Words.bytes(table.bytes)), \(since)")
         }
+    }
+
+    /// Those that still stand are problems.
+    private func twins(_ sheet: inout Sheet) {
+        guard report.twins.removed > 0 else { return }
+        let count = report.twins.removed
+        sheet.gap()
+        sheet.item(
+            "·", .faint,
+            "\(Words.count(count, "file")) had been registered twice, since a lost request was carried out too late: the "
+                + "second \(count == 1 ? "upload was" : "uploads were") taken off again")
     }
 
     private func problems(_ sheet: inout Sheet, limit: Int) {

@@ -14,11 +14,13 @@ struct StatusReport: Encodable {
     let watcher: WatcherEntry?
     /// What lies in the unreleased version of each table.
     let unreleased: [UnreleasedEntry]
+    /// Files that were on a table twice, because a request was carried out too late.
+    let twins: Twins
     /// All that is not well; where there is nothing, the command ends with 0.
     let problems: [Problem]
 
     enum CodingKeys: String, CodingKey {
-        case time, agent, mappings, transfers, watcher, unreleased, problems
+        case time, agent, mappings, transfers, watcher, unreleased, twins, problems
         case mappingFile = "mapping_file"
         case stateDirectory = "state_directory"
     }
@@ -161,6 +163,13 @@ struct StatusReport: Encodable {
         }
     }
 
+    struct Twins: Encodable {
+        /// Found and taken off again.
+        let removed: Int
+        /// Still there.
+        let standing: Int
+    }
+
     struct Problem: Encodable, Hashable {
         let kind: Kind
         let mapping: String?
@@ -169,7 +178,7 @@ struct StatusReport: Encodable {
         let since: String?
 
         enum Kind: String, Encodable, CaseIterable {
-            case agent, folder, table, token, network, watcher, state, parked, held
+            case agent, folder, table, token, network, watcher, state, parked, held, twin
             case mappingFile = "mapping_file"
         }
 
@@ -203,6 +212,7 @@ extension StatusReport {
                 table: $0.table.value, files: $0.files, bytes: $0.bytes, hasMore: $0.isCut,
                 newestReleased: $0.newestReleased?.description)
         }
+        twins = Twins(removed: facts.figures.twins.removed, standing: facts.figures.twins.standingCount)
         problems = Problem.all(facts)
     }
 }
@@ -287,6 +297,16 @@ extension StatusReport.Problem {
                         kind, "\(Words.count(count, "file")) \(verb) \(state.rawValue)", of: place.id,
                         remedy: "redivis-sync list --state \(state.rawValue) --mapping \(place.id) tells why"))
             }
+        }
+        for twin in facts.figures.twins.standing {
+            let place = twin.version == "next" ? "the unreleased version" : twin.version
+            problems.append(
+                .init(
+                    .twin,
+                    "\(PathText(twin.path.bytes).text) is on \(twin.table.value) twice, so its rows are doubled: "
+                        + "\(twin.name) in \(place) stays (\(twin.why))", of: twin.mapping,
+                    remedy: "delete that upload on Redivis; the agent looks once a day and ends this notice",
+                    since: Words.isoTime(twin.found)))
         }
         return problems
     }

@@ -46,8 +46,36 @@ enum Schema {
         migrator.registerMigration("5 totals of what was delivered") { database in
             try database.execute(sql: totals)
         }
+        migrator.registerMigration("6 registrations that were posted twice") { database in
+            try database.execute(sql: secondLooks)
+        }
         return migrator
     }
+
+    /// Times are milliseconds since 1970: looks outlast restarts.
+    private static let secondLooks = """
+        CREATE TABLE secondLook (
+            delivery INTEGER PRIMARY KEY REFERENCES delivery (id) ON DELETE CASCADE,
+            newestReleased TEXT,
+            until INTEGER NOT NULL,
+            due INTEGER NOT NULL,
+            looks INTEGER NOT NULL DEFAULT 0
+        ) STRICT;
+        CREATE INDEX secondLookByDue ON secondLook (due);
+
+        -- Uploads of one delivery beside its own, found by a second look.
+        CREATE TABLE twin (
+            delivery INTEGER NOT NULL REFERENCES delivery (id) ON DELETE CASCADE,
+            uri TEXT NOT NULL,
+            name TEXT NOT NULL,
+            version TEXT NOT NULL,
+            found INTEGER NOT NULL,
+            -- Why it is still there; NULL once it was removed.
+            standing TEXT,
+            PRIMARY KEY (delivery, uri)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX twinStanding ON twin (found) WHERE standing IS NOT NULL;
+        """
 
     /// What was delivered in all, without what was found on its table: `status` asks every second, and adding up a
     /// million rows takes longer. `min` keeps a sum that no longer fits from becoming a float.

@@ -8,6 +8,7 @@ public struct QueueFigures: Hashable, Sendable {
     public var oldestReady: [MappingID: ReadyFile] = [:]
     /// `nil` where an agent of an earlier version, which does not keep them, made the database.
     public var totals: [MappingID: DeliveredTotal]?
+    public var twins = TwinFigures()
 
     public init() {}
 }
@@ -88,6 +89,9 @@ public struct UnreleasedFiles: Hashable, Sendable {
 }
 
 extension QueueReader {
+    /// How many twins are told one by one.
+    static let mostTwins = 20
+
     public func figures() async throws(Failure) -> QueueFigures {
         try await read { database in
             var figures = QueueFigures()
@@ -95,6 +99,7 @@ extension QueueReader {
             figures.pauses = try database.pauses()
             figures.oldestReady = try database.oldestReady()
             figures.totals = try database.deliveredTotals()
+            figures.twins = try database.twinFigures(limit: Self.mostTwins)
             return figures
         }
     }

@@ -110,6 +110,7 @@ extension Transaction {
         if case .importing(let registration) = delivery.state.stage, let key = delivery.tableKey {
             try noteRegistered(registration, of: key)
         }
+        try noteSecondLook(delivery, at: now)
         if let fact = decision.endpointFact {
             try database.run(
                 "INSERT INTO apiFact VALUES (?, ?) ON CONFLICT DO UPDATE SET endpoint = excluded.endpoint",

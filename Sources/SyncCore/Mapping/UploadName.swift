@@ -47,6 +47,17 @@ public enum UploadName {
         }
     }
 
+    /// Everything in a name that may be a tag, each with its `-`: where a server renames, its mark may stand before the
+    /// ending or behind it.
+    public static func tags(in name: String) -> [String] {
+        let bytes = Array(name.utf8)
+        return bytes.indices.filter { bytes[$0] == UInt8(ascii: "-") }.compactMap { start in
+            let end = start + tagDigits + 1
+            guard end <= bytes.count, endsInTag(bytes[start..<end]) else { return nil }
+            return String(decoding: bytes[start..<end], as: UTF8.self)
+        }
+    }
+
     /// The first 12 hex digits of SHA-256 over the raw name, one NUL, and the raw digest of the content.
     static func tag(base: [UInt8], sha256: Digest) -> String {
         var hash = SHA256()

@@ -83,6 +83,19 @@ public protocol DeliveryQueue: Sendable {
     /// What is left to do, by kind, as far as `tables` are concerned; what belongs to others is `blocked`.
     func workload(at now: MonotonicInstant, tables: Set<TableReference>) async throws(Failure) -> Workload
 
+    // MARK: Second looks
+
+    /// Deliveries of a table that were posted twice and whose next look is due, at most `limit`.
+    func secondLooks(in table: TableReference, at now: Timestamp, limit: Int) async throws(Failure) -> [SecondLook]
+
+    /// When the next one is due, by the wall clock; `nil` where none is.
+    func nextSecondLook(in tables: Set<TableReference>) async throws(Failure) -> Timestamp?
+
+    /// What a look has found.
+    ///
+    /// - Parameter next: when to look again; `nil`: never.
+    func record(_ twins: [Twin], of look: SecondLook, next: Timestamp?, at now: Moment) async throws(Failure)
+
     // MARK: The table's uploads, as last listed
 
     func remoteIndex(of table: TableKey) async throws(Failure) -> RemoteIndexState

@@ -19,6 +19,12 @@ public struct Timestamp: Hashable, Comparable, Codable, Sendable {
         return .milliseconds((milliseconds < earlier.milliseconds ? Int64.min : .max) / 1_000_000)
     }
 
+    /// Saturates.
+    public func advanced(by duration: Duration) -> Timestamp {
+        let (sum, overflow) = milliseconds.addingReportingOverflow(duration.saturatingMilliseconds)
+        return Timestamp(milliseconds: overflow ? (duration < .zero ? .min : .max) : sum)
+    }
+
     public init(from decoder: any Decoder) throws {
         milliseconds = try decoder.singleValueContainer().decode(Int64.self)
     }

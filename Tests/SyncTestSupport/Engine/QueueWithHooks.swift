@@ -7,18 +7,18 @@ public enum QueueOperation: String, CaseIterable, Hashable, Sendable {
     case beginRun, takeUp, folderIdentity, noteFolder, existingVerdict, closeExisting, noteSeen, settlingDue, nextLook,
         recordLooks, due, importing
     case delivery, tablesInUse, save, settleContent, resettle, workload, remoteIndex, recordListing, closeListing
-    case knownUpload, forgetUpload, endpointFact
+    case knownUpload, forgetUpload, endpointFact, secondLooks, nextSecondLook, recordTwins
 
     /// Whether it changes the database.
     public var writes: Bool {
         switch self {
         case .beginRun, .takeUp, .noteFolder, .closeExisting, .noteSeen, .recordLooks, .save, .settleContent, .resettle,
             .recordListing,
-            .closeListing, .forgetUpload:
+            .closeListing, .forgetUpload, .recordTwins:
             true
         case .existingVerdict, .folderIdentity, .settlingDue, .nextLook, .due, .importing, .delivery, .tablesInUse,
             .workload,
-            .remoteIndex, .knownUpload, .endpointFact:
+            .remoteIndex, .knownUpload, .endpointFact, .secondLooks, .nextSecondLook:
             false
         }
     }
@@ -196,6 +196,26 @@ public final class QueueWithHooks: DeliveryQueue {
 
     public func forgetUpload(uri: String, of table: TableKey) async throws(Failure) {
         try await around(.forgetUpload) { () throws(Failure) in try await base.forgetUpload(uri: uri, of: table) }
+    }
+
+    public func secondLooks(
+        in table: TableReference, at now: Timestamp, limit: Int
+    ) async throws(Failure) -> [SecondLook] {
+        try await around(.secondLooks) { () throws(Failure) in
+            try await base.secondLooks(in: table, at: now, limit: limit)
+        }
+    }
+
+    public func nextSecondLook(in tables: Set<TableReference>) async throws(Failure) -> Timestamp? {
+        try await around(.nextSecondLook) { () throws(Failure) in try await base.nextSecondLook(in: tables) }
+    }
+
+    public func record(
+        _ twins: [Twin], of look: SecondLook, next: Timestamp?, at now: Moment
+    ) async throws(Failure) {
+        try await around(.recordTwins) { () throws(Failure) in
+            try await base.record(twins, of: look, next: next, at: now)
+        }
     }
 
     public func endpointFact(of api: String) async throws(Failure) -> EndpointFact? {

@@ -1,0 +1,94 @@
+import SyncCore
+import Testing
+
+struct SecondLookTests {
+    private static let table = TableKey("demo.weather.readings")
+    private static let own = "uploads/1"
+    private static let name = "a-0123456789ab.csv"
+
+    private static func look(_ state: DeliveryState, looks: Int = 0) -> SecondLook {
+        SecondLook(
+            delivery: made(state), newestReleased: nil, until: Timestamp(milliseconds: 86_400_000), looks: looks)
+    }
+
+    private static func made(_ state: DeliveryState) -> Delivery {
+        var delivery = Sample.delivery(state)
+        delivery.uploadName = name
+        return delivery
+    }
+
+    private static var importing: DeliveryState {
+        .working(
+            .importing(
+                Registration(
+                    uri: own, name: name, newestReleased: nil, registeredAt: Timestamp(milliseconds: 0),
+                    isAdopted: false)))
+    }
+
+    private static func met(
+        _ uri: String, _ status: RemoteUpload.Status = .completed, in version: TableVersion = .draft
+    ) -> MetUpload {
+        MetUpload(RemoteUpload(uri: uri, name: name, status: status, size: 1, md5: nil), in: version)
+    }
+
+    private static let released = TableVersion.released(VersionTag(major: 1, minor: 0))
+
+    @Test func `alone it is left alone`() {
+        #expect(Self.look(Self.importing).verdict(on: [Self.met(Self.own)]) == TwinVerdict())
+        #expect(Self.look(Self.importing).verdict(on: []) == TwinVerdict())
+        // The uri may be another after a release.
+        #expect(Self.look(Self.importing).verdict(on: [Self.met("uploads/9", in: Self.released)]) == TwinVerdict())
+    }
+
+    @Test(arguments: [RemoteUpload.Status.completed, .inProgress, .failed("no")])
+    func `in the draft ours stays and the other goes`(_ status: RemoteUpload.Status) {
+        let twin = Self.met("uploads/0", status)
+        let verdict = Self.look(Self.importing).verdict(on: [twin, Self.met(Self.own)])
+        #expect(verdict.superfluous == [twin])
+        #expect(verdict.released.isEmpty)
+    }
+
+    @Test func `what is released stays, and ours goes while it can`() {
+        let verdict = Self.look(Self.importing).verdict(
+            on: [Self.met("uploads/0", in: Self.released), Self.met(Self.own)])
+        #expect(verdict.superfluous == [Self.met(Self.own)])
+    }
+
+    @Test func `two that are released are told`() {
+        let twin = Self.met("uploads/0", in: Self.released)
+        let verdict = Self.look(Self.importing).verdict(on: [twin, Self.met(Self.own, in: Self.released)])
+        #expect(verdict.superfluous.isEmpty)
+        #expect(verdict.released == [twin])
+    }
+
+    @Test func `a failed import of ours gives way to one that is well`() {
+        let own = Self.met(Self.own, .failed("no"))
+        #expect(Self.look(Self.importing).verdict(on: [own, Self.met("uploads/0")]).superfluous == [own])
+    }
+
+    @Test func `before it has a registration nothing is decided`() {
+        let look = Self.look(.working(.pending(.examined)))
+        #expect(look.verdict(on: [Self.met("uploads/0"), Self.met("uploads/1")]) == TwinVerdict())
+    }
+
+    @Test func `looks come ever more rarely, and one when the session is dead`() {
+        let doubt = Duration.seconds(120)
+        var times: [Int64] = []
+        var now = Timestamp(milliseconds: 0)
+        for looks in 0..<40 {
+            guard let next = Self.look(Self.importing, looks: looks).next(after: now, doubt: doubt, standing: false)
+            else { break }
+            times.append(next.milliseconds / 1000)
+            now = next
+        }
+        #expect(times == [120, 360, 840, 1800, 3720, 7560, 15_240, 30_600, 61_320, 86_400])
+    }
+
+    @Test func `a twin that stands is looked for every day`() {
+        let late = Timestamp(milliseconds: 900_000_000)
+        #expect(
+            Self.look(Self.importing, looks: 12).next(after: late, doubt: .seconds(120), standing: true)
+                == late.advanced(by: .seconds(86_400)))
+        #expect(Self.look(Self.importing).next(after: late, doubt: .seconds(120), standing: false) == nil)
+    }
+}
