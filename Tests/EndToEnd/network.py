@@ -67,7 +67,8 @@ class Front:
     context: ssl.SSLContext | None = None
     # Larger bodies are refused with 413, unread.
     largest: int | None = None
-    # A connection is cut after so many bytes of a body.
+    # Of larger ones so many bytes are taken, none is passed on, and the connection is cut: a proxy that collects a body
+    # before it passes it on, and gives up after a minute.
     cut_after: int | None = None
     refused: list[int] = field(default_factory=list)
 
@@ -109,6 +110,11 @@ class Front:
                     connection.close()
 
             def pass_body(self, connection: http.client.HTTPConnection, length: int) -> bool:
+                if front.cut_after is not None and length > front.cut_after:
+                    front.refused.append(length)
+                    self.rfile.read(front.cut_after)
+                    self.close_connection = True
+                    return False
                 passed = 0
                 while passed < length:
                     piece = self.rfile.read(min(64 * KIB, length - passed))
@@ -116,10 +122,6 @@ class Front:
                         self.close_connection = True
                         return False
                     passed += len(piece)
-                    if front.cut_after is not None and passed > front.cut_after:
-                        front.refused.append(length)
-                        self.close_connection = True
-                        return False
                     connection.send(piece)
                 return True
 
@@ -180,6 +182,7 @@ class ConnectProxy:
         self.credentials = credentials
         # In force for all that asks: what it answers in the place of connecting.
         self.refusal: str | None = None
+        self.tunnels: set[socket.socket] = set()
         # What was asked of it, and what it answered.
         self.asked: list[tuple[str, int]] = []
         self.heads: list[bytes] = []
@@ -217,9 +220,24 @@ class ConnectProxy:
                 connection.sendall(f"HTTP/1.1 {answer}\r\n".encode() + (b"" if answer[0] == "2" else b"Content-Length: 0\r\n") + b"\r\n")
                 if answer[0] == "2":
                     with socket.create_connection(("127.0.0.1", self.places[target]), 10) as other:
+                        self.tunnels.add(connection)
                         self._pump(connection, other)
             except OSError:
                 return
+            finally:
+                self.tunnels.discard(connection)
+
+    def refuse(self, answer: str) -> None:
+        """Ends what is connected, and answers so until `accept`."""
+        self.refusal = answer
+        for connection in list(self.tunnels):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def accept(self) -> None:
+        self.refusal = None
 
     def _answer(self, method: str, target: str, fields: list[str]) -> str:
         if self.refusal:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 from harness import DONE, INVALID, LEFT, MIB, UNREACHABLE, Agent, World, scaled
 from network import API_HOST, STORAGE_HOST, Authority, Front, far_away
-from watching import BY_EVENTS, settle_and_judge, until_arrived, until_idle, watching
+from watching import BY_EVENTS, settle_and_judge, watching
 
 PASSWORD = "p%40ss:w%C3%B6rd"
 PLAIN = "p@ss:wörd"
@@ -52,7 +51,7 @@ def test_a_proxy_with_another_password_is_told_with_its_remedy(world: World) -> 
             (f"http://lab:wrongword@{place}", "does not accept the user name and password in https_proxy (407)"),
         ]:
             agent.environment = {"https_proxy": value}
-            result = agent.run_once(status=UNREACHABLE)
+            result = agent.call("check", "--online", status=UNREACHABLE)
             assert words in result.errors and f"write https_proxy=http://USER:PASSWORD@{place}" in result.errors
     assert "wrongword" not in said(agent)
     world.judge([])
@@ -64,11 +63,11 @@ def test_t23_a_proxy_that_refuses_for_a_while(world: World) -> None:
         agent.environment = {"ALL_PROXY": f"127.0.0.1:{far.proxy.port}"}
         with watching(agent) as run:
             for number, refusal in enumerate(["407 Proxy Authentication Required", "502 Bad Gateway", "503 Busy", "403 No"]):
-                far.proxy.refusal = refusal
+                far.proxy.refuse(refusal)
                 asked = len(far.proxy.asked)
                 world.write(f"{number}.csv", 1000 + number)
                 run.wait(lambda: len(far.proxy.asked) >= asked + 2, 30, f"it was asked twice and said {refusal}")
-                far.proxy.refusal = None
+                far.proxy.accept()
                 settle_and_judge(world, run, seconds=90)
         assert "asks for a user name and a password (407)" in run.said()
         assert f"does not connect to {API_HOST}" in run.said() or f"does not connect to {STORAGE_HOST}" in run.said()
@@ -91,7 +90,7 @@ def test_no_proxy_is_heeded(world: World) -> None:
         agent = world.agent(api=far.api, ca_file=str(far.authority.file)).map(world.folder)
         agent.environment = {"HTTPS_PROXY": f"127.0.0.1:{far.proxy.port}", "NO_PROXY": f"10.0.0.0/8, .{API_HOST}"}
         # Only the proxy knows the name.
-        assert f"the name {API_HOST} cannot be resolved" in agent.run_once(status=UNREACHABLE).errors
+        assert f"the name {API_HOST} cannot be resolved" in agent.call("check", "--online", status=UNREACHABLE).errors
         assert far.proxy.asked == []
 
 
@@ -128,7 +127,7 @@ def test_ca_file_is_read_again_while_the_agent_runs(world: World) -> None:
     world.write("a.csv", 3 * MIB)
     try:
         agent = world.agent(api=both[0].origin + "/api/v1", ca_file=str(file), **BY_EVENTS).map(world.folder)
-        result = agent.run_once(status=UNREACHABLE)
+        result = agent.call("check", "--online", status=UNREACHABLE)
         assert "is signed by an authority that is not known here" in result.errors and "ca_file" in result.errors
         with watching(agent) as run:
             run.wait(lambda: "not known here" in run.said(), 20, "it says why")
@@ -159,7 +158,7 @@ def test_a_certificate_for_another_host(world: World) -> None:
     world.write("a.csv", b"a\n")
     try:
         agent = world.agent(api=both[0].origin + "/api/v1", ca_file=str(authority.file)).map(world.folder)
-        assert "the certificate of 127.0.0.1 is for another host" in agent.run_once(status=UNREACHABLE).errors
+        assert "the certificate of 127.0.0.1 is for another host" in agent.call("check", "--online", status=UNREACHABLE).errors
     finally:
         for front in both:
             front.stop()
