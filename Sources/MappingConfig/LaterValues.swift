@@ -4,7 +4,6 @@ import SyncCore
 enum LaterValues {
     static func read(_ text: String, as kind: ValueKind) throws(SpellingProblem) -> SettingValue {
         switch kind {
-        case .requestRate: return try word(text, ["auto"], "auto, or a number of requests as in 300/min", else: isRate)
         case .listener:
             return try word(text, ["off"], "off, or an address as in 127.0.0.1:8384", else: WebAddress.isHostAndPort)
         case .webAddress: return try word(text, [], "an address that begins with https://", else: WebAddress.isWeb)
@@ -34,11 +33,6 @@ enum LaterValues {
             throw SpellingProblem("`\(text)` is no rate", instead: "write unlimited, or a rate as in 20MB/s")
         }
         return .number(rate)
-    }
-
-    private static func isRate(_ text: String) -> Bool {
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        return parts.count == 2 && (Int64(parts[0]) ?? 0) > 0 && ["s", "min", "h"].contains(parts[1])
     }
 
     static func isTime(_ text: some StringProtocol) -> Bool {

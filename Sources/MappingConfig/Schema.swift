@@ -110,10 +110,12 @@ public enum Schema {
         key("uploads", .file, .count(1...256), "4", "Transfers at once; imports being waited for do not count."),
         key(
             "chunk_size", .file, .chunkSize, "64MiB",
-            "A multiple of 256KiB: the most that is sent before the offset is confirmed and recorded."),
+            "A multiple of 256KiB: the most that is sent before the offset is confirmed and recorded. "
+                + "Shrinks by itself where such chunks never get through, and grows back."),
         key(
-            "api_rate", .file, .requestRate, "auto", .defaultOnly,
-            "API requests: paced by what Redivis tells, or at most so many, as in `300/min`."),
+            "api_rate", .file, .requestRate, "auto",
+            "API requests: paced by what Redivis tells, leaving a fifth to others, or at most so many, as in `300/min`."
+        ),
         key(
             "bandwidth", .file, .bandwidth, "unlimited", .defaultOnly,
             "The most that is sent in a second, as in `20MB/s`, or a timetable."),

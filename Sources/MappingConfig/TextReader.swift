@@ -30,7 +30,8 @@ struct TextReader: Sendable {
         case .table: return .table(try TableReference(parsing: text))
         case .uploadName: return .uploadName(try UploadNameTemplate(parsing: text))
         case .character: return .text(try character(text))
-        case .requestRate, .listener, .webAddress, .release, .window, .bandwidth, .createTable, .afterDelivery:
+        case .requestRate: return try RequestRateText.read(text)
+        case .listener, .webAddress, .release, .window, .bandwidth, .createTable, .afterDelivery:
             return try LaterValues.read(text, as: kind)
         case .patterns, .hosts, .texts, .format, .defaults, .mappings: return nil
         }

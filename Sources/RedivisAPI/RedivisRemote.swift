@@ -21,18 +21,23 @@ public final class RedivisRemote: UploadRemote {
         public var sendTokenTo: [String]
         /// A PEM file with certificate authorities beside the system's.
         public var certificateAuthorities: String?
+        public var apiRate: RequestRate
+        public var proxies: ProxySettings
         /// Of this program, for `User-Agent`.
         public var version: String
         public var patience: Patience
 
         public init(
             api: String = "https://redivis.com/api/v1", uploads: Int = 4, sendTokenTo: [String] = [],
-            certificateAuthorities: String? = nil, version: String = "0", patience: Patience = Patience()
+            certificateAuthorities: String? = nil, apiRate: RequestRate = .auto, proxies: ProxySettings = .none,
+            version: String = "0", patience: Patience = Patience()
         ) {
             self.api = api
             self.uploads = uploads
             self.sendTokenTo = sendTokenTo
             self.certificateAuthorities = certificateAuthorities
+            self.apiRate = apiRate
+            self.proxies = proxies
             self.version = version
             self.patience = patience
         }
@@ -66,6 +71,10 @@ public final class RedivisRemote: UploadRemote {
     let userAgent: String
     let api: WebTransport
     let storage: WebTransport
+    let pacer: RequestPacer
+    /// By which way servers are reached.
+    public let proxies: ProxySettings
+    private let trust: LiveTrust
     /// Calls of several deliveries come in at once.
     let memory = Mutex(Memory())
 
@@ -89,36 +98,33 @@ public final class RedivisRemote: UploadRemote {
         self.wallClock = wallClock
         self.logger = logger
         userAgent = "redivis-sync/\(settings.version)"
-        let tls = try Self.tls(settings.certificateAuthorities)
+        pacer = RequestPacer(settings.apiRate)
+        proxies = settings.proxies
+        trust = try LiveTrust(settings.certificateAuthorities)
         let patience = settings.patience
         // One loop for all connections: it moves more than a gigabyte a second, and a body can keep pace with it
         // (`MeteredBody`).
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         api = WebTransport(
             loop: loop, connections: settings.uploads + 8, silence: patience.answer, patience: patience,
-            tls: tls,
-            dropsUnsentBytes: true)
+            trust: trust, proxies: proxies, dropsUnsentBytes: true)
         storage = WebTransport(
             loop: loop, connections: settings.uploads + 4, silence: patience.stall, patience: patience,
-            tls: tls,
-            dropsUnsentBytes: false)
+            trust: trust, proxies: proxies, dropsUnsentBytes: false)
     }
 
-    private static func tls(_ authorities: String?) throws(Failure) -> TLSConfiguration {
-        var tls = TLSConfiguration.makeClientConfiguration()
-        tls.minimumTLSVersion = .tlsv12
-        guard let authorities else { return tls }
-        do {
-            let certificates = try NIOSSLCertificate.fromPEMFile(authorities)
-            guard !certificates.isEmpty else { throw NIOSSLError.failedToLoadCertificate }
-            tls.additionalTrustRoots = [.certificates(certificates)]
-            return tls
-        } catch {
-            throw Failure(
-                .rejected, scope: .agent, "`ca_file` \(authorities) holds no certificates that can be read",
-                hint: "name a PEM file that the agent may read")
-        }
+    /// Reads the certificate authorities beside the system's again, from that file from now on. Connections that are
+    /// there stay; those that are opened from now on trust what it holds.
+    ///
+    /// - Returns: whether it holds others than before.
+    /// - Throws: `Failure` of kind `rejected` where it cannot be used; what was trusted before stays.
+    @discardableResult
+    public func trust(_ certificateAuthorities: String?) throws(Failure) -> Bool {
+        try trust.read(certificateAuthorities)
     }
+
+    /// Requests to the API go at this rate from now on.
+    public func pace(_ rate: RequestRate) { pacer.follow(rate) }
 
     /// Ends all connections. Calls after it fail.
     public func shutdown() async {

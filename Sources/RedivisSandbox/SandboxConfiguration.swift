@@ -21,8 +21,10 @@ public struct SandboxConfiguration: Sendable {
     public var queuedMilliseconds = 50
     /// How long an import is `running`, in milliseconds.
     public var runningMilliseconds = 50
-    /// API requests allowed in each 60 seconds before 429; nil for no limit.
+    /// API requests allowed in each window before 429; nil for no limit.
     public var requestsPerMinute: Int?
+    /// How long such a window is, in seconds. One of another length than 60 is told with `X-RateLimit-Reset`.
+    public var rateWindowSeconds = 60
     /// The token with all rights. Not a secret: it opens nothing but this sandbox.
     public var token = "sandbox"
     /// A token without the scope `data.edit`.

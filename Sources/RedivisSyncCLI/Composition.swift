@@ -180,16 +180,24 @@ struct Setup: Sendable {
     // MARK: The rest of the world
 
     func remote(token: @escaping @Sendable () -> Secret, logger: Logger) throws(CommandFailure) -> RedivisRemote {
-        let settings = configuration.settings
         do throws(Failure) {
-            return try RedivisRemote(
-                RedivisRemote.Settings(
-                    api: settings.api, uploads: settings.uploads, sendTokenTo: settings.sendTokenTo,
-                    certificateAuthorities: settings.certificateAuthorities?.string, version: Version.text),
-                token: token, logger: logger, wallClock: SystemTime.wall)
+            return try Self.remote(configuration.settings, token: token, logger: logger)
         } catch {
             throw CommandFailure(.invalidMappingFile, error.description)
         }
+    }
+
+    /// - Throws: `Failure` of kind `rejected` where settings or the variables that name a proxy cannot be used.
+    static func remote(
+        _ settings: AgentSettings, token: @escaping @Sendable () -> Secret, logger: Logger
+    ) throws(Failure) -> RedivisRemote {
+        try RedivisRemote(
+            RedivisRemote.Settings(
+                api: settings.api, uploads: settings.uploads, sendTokenTo: settings.sendTokenTo,
+                certificateAuthorities: settings.certificateAuthorities?.string, apiRate: settings.apiRate,
+                proxies: try ProxySettings(.ofThisProcess(ProxySettings.variables + ProxySettings.exceptionVariables)),
+                version: Version.text),
+            token: token, logger: logger, wallClock: SystemTime.wall)
     }
 
     func ports(queue: SQLiteQueue, remote: RedivisRemote) -> EnginePorts {
@@ -224,13 +232,21 @@ struct Setup: Sendable {
 
 extension AgentEnvironment {
     static var ofThisProcess: AgentEnvironment {
-        var variables: [String: String] = [:]
-        for name in [
+        let variables = [String: String].ofThisProcess([
             "REDIVIS_SYNC_MAPPING_FILE", "REDIVIS_API_TOKEN", "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY",
             "XDG_CONFIG_HOME", "XDG_STATE_HOME", "HOME",
-        ] {
+        ])
+        return AgentEnvironment(variables, isRoot: geteuid() == 0)
+    }
+}
+
+extension [String: String] {
+    /// Those of the environment's variables that are set.
+    static func ofThisProcess(_ names: [String]) -> [String: String] {
+        var variables: [String: String] = [:]
+        for name in names {
             if let value = getenv(name) { variables[name] = String(cString: value) }
         }
-        return AgentEnvironment(variables, isRoot: geteuid() == 0)
+        return variables
     }
 }

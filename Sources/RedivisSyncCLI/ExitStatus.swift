@@ -41,7 +41,7 @@ extension ExitStatus {
         case .stateUnavailable: self = .stateUnusable
         case .transient, .throttled, .ambiguous: self = .outOfReach
         case .unauthorized: self = .noToken
-        case .sessionLost, .sessionRefused, .forbidden, .rejected, .conflict, .endpointMissing, .unreadable,
+        case .sessionLost, .sessionRefused, .forbidden, .rejected, .tooLarge, .conflict, .endpointMissing, .unreadable,
             .sourceGone, .sourceChanged:
             self = .somethingLeft
         }

@@ -263,7 +263,7 @@ actor EffectPerformer {
                 guard await directory.hasMoved(table, since: assumed) else { throw error }
                 throw Failure(
                     .transient, scope: .destination, "the version was released meanwhile; going on in the next one")
-            case .transient, .throttled, .sessionLost, .sessionRefused, .unauthorized, .conflict, .ambiguous,
+            case .transient, .throttled, .sessionLost, .sessionRefused, .unauthorized, .tooLarge, .conflict, .ambiguous,
                 .endpointMissing, .unreadable, .sourceGone, .sourceChanged, .stateUnavailable:
                 throw error
             }

@@ -75,7 +75,7 @@ public actor TableDirectory {
         case (.unauthorized, _): tables.removeAll()
         case (.forbidden, .destination): tables[reference] = nil
         case (.forbidden, _), (.transient, _), (.throttled, _), (.sessionLost, _), (.sessionRefused, _), (.rejected, _),
-            (.conflict, _), (.ambiguous, _), (.endpointMissing, _), (.unreadable, _), (.sourceGone, _),
+            (.tooLarge, _), (.conflict, _), (.ambiguous, _), (.endpointMissing, _), (.unreadable, _), (.sourceGone, _),
             (.sourceChanged, _), (.stateUnavailable, _):
             return
         }

@@ -125,7 +125,7 @@ actor TableKeeper {
         case .unauthorized:
             tokenRests = now.advanced(by: Self.afterRefusedToken)
             pause = .zero
-        case .forbidden, .rejected, .endpointMissing:
+        case .forbidden, .rejected, .tooLarge, .endpointMissing:
             pause = Self.afterRefusal
         case .transient, .throttled, .sessionLost, .sessionRefused, .conflict, .ambiguous, .unreadable, .sourceGone,
             .sourceChanged, .stateUnavailable:

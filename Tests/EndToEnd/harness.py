@@ -84,6 +84,8 @@ class SandboxProcess:
 
     def __init__(self, directory: Path, home: Path, *arguments: str) -> None:
         self.directory, self.home, self.arguments = directory, home, arguments
+        # Variables beside the plain ones.
+        self.environment: dict[str, str] = {}
         self.record = Sandbox(directory)
         self.process: subprocess.Popen[bytes] | None = None
         self.api = self.storage = ""
@@ -95,7 +97,8 @@ class SandboxProcess:
         with log:
             self.process = subprocess.Popen(
                 [*command, *self.arguments, *more],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=plain_environment(self.home),
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+                env=plain_environment(self.home) | self.environment,
             )
         origins = json.loads(self._first_line(20))
         self.api, self.storage = origins["api"], origins["storage"]
@@ -210,6 +213,8 @@ class Agent:
     settings: dict = field(default_factory=dict)
     defaults: dict = field(default_factory=lambda: {"settle": "0s"})
     results: list[Result] = field(default_factory=list)
+    # Variables beside the plain ones.
+    environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -254,7 +259,7 @@ class Agent:
         self.write_mapping_file()
         return subprocess.Popen(
             self.command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=plain_environment(self.home),
+            env=plain_environment(self.home) | self.environment,
         )
 
     def finish(self, process: subprocess.Popen[bytes], begun: float, seconds: float) -> Result:

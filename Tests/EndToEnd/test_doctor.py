@@ -339,7 +339,7 @@ def test_a_proxy_variable_is_told_without_its_value(world: World) -> None:
         env=plain_environment(agent.home) | {"https_proxy": "http://user:password@127.0.0.1:1", "HTTP_PROXY": ""},
     )
     found = judged(Result(["doctor"], done.returncode, done.stdout, done.stderr, 0))["proxy"]
-    assert found["verdict"] == "ok" and "https_proxy is set and not used" in found["finding"]
+    assert found["verdict"] == "ok" and "https_proxy (127.0.0.1:1) is not used for Redivis" in found["finding"]
     assert b"password" not in done.stdout + done.stderr
 
 

@@ -45,7 +45,7 @@ class Watching:
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [*prefix, *agent.command("run", *(arguments or ("-v",)))], stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=log, env=plain_environment(agent.home),
+                stdout=subprocess.DEVNULL, stderr=log, env=plain_environment(agent.home) | agent.environment,
             )
 
     # Asking

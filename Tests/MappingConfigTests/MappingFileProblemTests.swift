@@ -146,6 +146,19 @@ import Testing
 
     @Test(arguments: [
         ("version: 2\n", "1:10: `version`: `version: 2` is not known to this program; write `version: 1`"),
+        (
+            "api_rate: 300\n",
+            "1:11: `api_rate`: `300` is no rate of requests; write auto, or a number of requests as in 300/min"
+        ),
+        ("api_rate: 300/minute\n", "1:11: `api_rate`: `300/minute` is no rate of requests; write 300/min"),
+        (
+            "api_rate: 0/s\n",
+            "1:11: `api_rate`: `0/s` is no rate of requests; write auto, or a number of requests as in 300/min"
+        ),
+        (
+            "api_rate: 10/h\n",
+            "1:11: `api_rate`: `10/h` is too slow: one file takes several requests; write at least 10/min"
+        ),
         ("chunk_size: 1MB\n", "1:13: `chunk_size`: `1MB` is no multiple of 256KiB; write 1MiB"),
         ("chunk_size: 100KiB\n", "1:13: `chunk_size`: `100KiB` is not from 256KiB to 1024GiB; write 256KiB"),
         ("chunk_size: 700KiB\n", "1:13: `chunk_size`: `700KiB` is no multiple of 256KiB; write 768KiB"),
@@ -260,7 +273,7 @@ import Testing
     // MARK: Later versions
 
     static let later: [(String, String, String)] = [
-        ("api_rate", "300/min", "auto"), ("bandwidth", "20MB/s", "unlimited"),
+        ("bandwidth", "20MB/s", "unlimited"),
         ("inline_limit", "0", "1MiB"), ("confirm_above", "100", "null"), ("status_page", "127.0.0.1:8384", "off"),
         ("webhook", "https://example.org/x", "null"),
     ]

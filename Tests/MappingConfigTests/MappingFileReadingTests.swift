@@ -34,6 +34,7 @@ import Testing
             state_directory: /var/lib/x
             uploads: 16
             chunk_size: 512KiB
+            api_rate: 300/min
             registration_doubt: 250ms
             send_token_to: [Storage.example.org, "[::1]:8080"]
             ca_file: ../ca.pem
@@ -73,6 +74,7 @@ import Testing
         settings.stateDirectory = "/var/lib/x"
         settings.uploads = 16
         settings.chunkSize = 512 << 10
+        settings.apiRate = .every(.milliseconds(200))
         settings.registrationDoubt = .milliseconds(250)
         settings.sendTokenTo = ["storage.example.org", "[::1]:8080"]
         settings.certificateAuthorities = "/etc/ca.pem"

@@ -77,11 +77,12 @@ struct ContractTests {
 /// Runs `body` with an adapter and shuts it down, whatever happens.
 func withRemote<Result>(
     _ api: String, patience: Patience = Patience(), token: String = "sandbox", sendTokenTo: [String] = [],
-    certificateAuthorities: String? = nil, _ body: (RedivisRemote) async throws -> Result
+    certificateAuthorities: String? = nil, apiRate: RequestRate = .auto, proxies: ProxySettings = .none,
+    _ body: (RedivisRemote) async throws -> Result
 ) async throws -> Result {
     let settings = RedivisRemote.Settings(
-        api: api, sendTokenTo: sendTokenTo, certificateAuthorities: certificateAuthorities, version: "test",
-        patience: patience)
+        api: api, sendTokenTo: sendTokenTo, certificateAuthorities: certificateAuthorities,
+        apiRate: apiRate, proxies: proxies, version: "test", patience: patience)
     let remote = try RedivisRemote(
         settings, token: { Secret(token) }, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
         wallClock: { someTime })

@@ -91,12 +91,14 @@ final class RawServer: Sendable {
     /// Every request whose head was read, in the order of arrival.
     var requests: [Request] { seen.withLock { $0 } }
 
-    /// Serves on 127.0.0.1 for the length of `body`. A connection is closed when its script ends.
+    /// Serves on `host` for the length of `body`. A connection is closed when its script ends.
     ///
-    /// - Parameter tls: a certificate and its key, as PEM.
+    /// - Parameters:
+    ///   - tls: a certificate and its key, as PEM.
+    ///   - host: a loopback address.
     @discardableResult
     static func serve<Result: Sendable>(
-        tls: String? = nil,
+        tls: String? = nil, host: String = "127.0.0.1", port: Int = 0,
         _ script: @escaping @Sendable (inout Connection) async throws -> Void,
         _ body: @escaping @Sendable (RawServer, Int) async throws -> Result
     ) async throws -> Result {
@@ -112,7 +114,7 @@ final class RawServer: Sendable {
             // Small, so that a script that does not read is felt at the other end; large beside the loopback's
             // segments of 64 KiB.
             .serverChannelOption(.socketOption(.so_rcvbuf), value: 512 << 10)
-            .bind(host: "127.0.0.1", port: 0) { channel in
+            .bind(host: host, port: port) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let context {
                         try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))

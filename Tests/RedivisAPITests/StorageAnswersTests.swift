@@ -76,7 +76,7 @@ struct StorageAnswersTests {
             (404, Failure.Kind.sessionLost), (410, .sessionLost), (499, .sessionLost), (401, .sessionRefused),
             (403, .sessionRefused), (408, .transient), (425, .transient), (407, .transient), (429, .throttled),
             (500, .transient), (502, .transient), (503, .transient), (504, .transient), (599, .transient),
-            (400, .rejected), (411, .rejected), (412, .rejected), (413, .rejected), (416, .rejected),
+            (400, .rejected), (411, .rejected), (412, .rejected), (413, .tooLarge), (416, .rejected),
             (405, .rejected), (422, .rejected), (301, .rejected), (302, .rejected), (307, .rejected),
             (304, .rejected), (202, .transient), (204, .transient), (206, .transient),
         ])

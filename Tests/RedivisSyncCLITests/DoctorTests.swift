@@ -165,8 +165,9 @@ import Testing
         lookUp: Duration = .milliseconds(3)
     ) -> ServerFacts {
         ServerFacts(
-            server: RedivisRemote.Server(host: "redivis.com", port: 443, usesTLS: true), addresses: addresses,
-            lookUp: lookUp, greeting: greeting, answering: .milliseconds(120), localTime: Self.now)
+            server: RedivisRemote.Server(host: "redivis.com", port: 443, usesTLS: true), lookedUp: "redivis.com",
+            addresses: addresses, lookUp: lookUp, greeting: greeting, answering: .milliseconds(120), localTime: Self.now
+        )
     }
 
     private func greeting(
@@ -223,12 +224,15 @@ import Testing
     }
 
     @Test func proxies() {
-        #expect(ProxyFacts(names: [], isReached: false).check.verdict == .ok)
-        #expect(ProxyFacts(names: ["HTTPS_PROXY"], isReached: true).check.verdict == .ok)
-        #expect(ProxyFacts(names: ["HTTPS_PROXY"], isReached: nil).check.verdict == .warning)
-        let refused = ProxyFacts(names: ["HTTPS_PROXY", "all_proxy"], isReached: false).check
-        #expect(refused.verdict == .problem)
-        #expect(refused.finding.contains("HTTPS_PROXY, all_proxy are set and not used"))
+        #expect(ProxyFacts().check.verdict == .ok)
+        let used = "HTTPS_PROXY (proxy.test:3128)"
+        for (serves, isReached, verdict) in [
+            (true, true, .ok), (true, false, .problem), (true, nil, .warning), (false, false, .ok), (false, true, .ok),
+        ] as [(Bool, Bool?, Verdict)] {
+            let check = ProxyFacts(used: used, serves: serves, idle: ["http_proxy"], isReached: isReached).check
+            #expect(check.verdict == verdict)
+            #expect(check.finding.contains(used) && check.finding.contains("http_proxy is set and not used"))
+        }
     }
 
     // MARK: The token

@@ -16,7 +16,8 @@ import Testing
             (.transient, .outOfReach), (.throttled, .outOfReach), (.ambiguous, .outOfReach),
             (.unauthorized, .noToken), (.stateUnavailable, .stateUnusable), (.sessionLost, .somethingLeft),
             (.sessionRefused, .somethingLeft), (.forbidden, .somethingLeft), (.rejected, .somethingLeft),
-            (.conflict, .somethingLeft), (.endpointMissing, .somethingLeft), (.unreadable, .somethingLeft),
+            (.tooLarge, .somethingLeft), (.conflict, .somethingLeft), (.endpointMissing, .somethingLeft),
+            (.unreadable, .somethingLeft),
             (.sourceGone, .somethingLeft), (.sourceChanged, .somethingLeft),
         ] as [(Failure.Kind, Status)])
     func everyFailureEndsAsTheContractSays(kind: Failure.Kind, status: Status) {

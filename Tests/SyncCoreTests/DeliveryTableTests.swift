@@ -53,6 +53,8 @@ import Testing
             case "withdrawing": return "parked withdrawalRefused -> none"
             default: return patience
             }
+        case .tooLarge:
+            return inSession.contains(name) ? expected(.rejected, at: name) : unclear
         case .rejected:
             switch name {
             case "pending", "opening", "concluding": return "parked rejected -> none"
@@ -76,7 +78,7 @@ import Testing
         }
     }
 
-    @Test(arguments: zip(Failure.Kind.all, [1, 1, 1, 1, 61, 301, 1, 1, 1, 1, 1, 1, 1, 1]))
+    @Test(arguments: zip(Failure.Kind.all, [1, 1, 1, 1, 61, 301, 1, 1, 1, 1, 1, 1, 1, 1, 1]))
     func aRefusalThatAPersonMustLiftIsLeftAloneForLonger(kind: Failure.Kind, seconds: Int64) {
         let decision = Sample.delivery(.importing(Sample.registration())).decide(
             on: .effectFailed(Sample.failure(kind)), in: Sample.context())

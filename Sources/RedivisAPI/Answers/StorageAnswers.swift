@@ -96,6 +96,10 @@ struct StorageAnswers: Sendable {
             return Failure(.throttled, said, retryAfter: retryAfter)
         case 503 where retryAfter != nil:
             return Failure(.throttled, said, retryAfter: retryAfter)
+        case 413:
+            return Failure(
+                .tooLarge, said, hint: "if no size gets through, ask who runs the proxy on the way what it lets through"
+            )
         case 408, 425, 500...599:
             return Failure(.transient, said, retryAfter: retryAfter)
         case 202...299:

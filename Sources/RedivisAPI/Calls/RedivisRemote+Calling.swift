@@ -12,14 +12,27 @@ extension RedivisRemote {
         APIAnswers(asked: asked, now: wallClock(), secrets: [token().revealed])
     }
 
-    /// One request to the API, sent once.
+    /// One request to the API, sent once, when its turn has come (`api_rate`).
     func call(
         _ method: HTTPMethod, _ address: WebAddress, body: WebRequest.Body = .empty, limit: Int = resourceLimit
     ) async throws(SendTrouble) -> WebAnswer {
-        let fields: [(String, String)]
-        do throws(Failure) { fields = try self.fields(for: address) } catch { throw .failure(error) }
-        let answer = try await api.perform(
-            WebRequest(method: method, address: address, fields: fields, body: body, bodyLimit: limit))
+        do throws(CancellationError) {
+            try await pacer.turn()
+        } catch {
+            throw .transport(TransportTrouble(.nothingSent, "the request was interrupted"))
+        }
+        let answer: WebAnswer
+        do throws(SendTrouble) {
+            // The token is read last: it may be another one after a wait.
+            let fields: [(String, String)]
+            do throws(Failure) { fields = try self.fields(for: address) } catch { throw .failure(error) }
+            answer = try await api.perform(
+                WebRequest(method: method, address: address, fields: fields, body: body, bodyLimit: limit))
+        } catch {
+            pacer.unanswered()
+            throw error
+        }
+        pacer.answered(RateLimitReport(answer, now: wallClock()))
         note(answer)
         logger.trace(
             "Redivis answered",

@@ -19,12 +19,18 @@ extension RedivisRemote {
             host: origin.host.filter { $0 != "[" && $0 != "]" }, port: origin.port, usesTLS: origin.scheme == .https)
     }
 
-    /// The server's addresses, as every connection looks them up (`man 3 getaddrinfo`). That cannot be interrupted: a
-    /// caller who does not want to wait for it must leave it behind.
+    /// By way of which the server is reached; `nil` for the direct way.
+    public var serverProxy: ProxySettings.Proxy? { proxies.proxy(for: base) }
+
+    /// Whose name this machine looks up: the proxy's where there is one, which then looks up the server's.
+    public var firstHost: String { serverProxy?.host ?? server.host }
+
+    /// The addresses of `firstHost`, as every connection looks them up (`man 3 getaddrinfo`). That cannot be
+    /// interrupted: a caller who does not want to wait for it must leave it behind.
     ///
     /// - Throws: `Failure` of kind `transient`.
     public func addresses() async throws(Failure) -> [String] {
-        let host = server.host
+        let host = firstHost
         do {
             return try await NIOThreadPool.singleton.runIfActive { try Self.addresses(of: host) }
         } catch {

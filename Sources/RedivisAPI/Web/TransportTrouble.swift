@@ -21,20 +21,28 @@ struct TransportTrouble: Error, Hashable, Sendable {
     let hint: String?
     /// The connection was closed under the request: with a pooled one, that may have been before it.
     let isClosedConnection: Bool
+    /// The server's certificate was not believed.
+    let isDistrust: Bool
 
-    init(_ reach: Reach, _ words: String, hint: String? = nil, isClosedConnection: Bool = false) {
+    init(
+        _ reach: Reach, _ words: String, hint: String? = nil, isClosedConnection: Bool = false, isDistrust: Bool = false
+    ) {
         self.reach = reach
         self.words = words
         self.hint = hint
         self.isClosedConnection = isClosedConnection
+        self.isDistrust = isDistrust
     }
 
-    init(_ error: any Error, host: String) {
+    /// - Parameter proxy: the one by way of which `host` was to be reached.
+    init(_ error: any Error, host: String, proxy: ProxySettings.Proxy? = nil) {
+        // Who did not accept a connection is the one that was connected to.
+        let next = proxy.map { "the proxy \($0.place)" } ?? host
         switch error {
         case let error as TransportTrouble: self = error
-        case let error as HTTPClientError: self.init(client: error, host: host)
-        case let error as NIOConnectionError: self.init(connecting: error, host: host)
-        case let error as IOError: self.init(system: error, host: host)
+        case let error as HTTPClientError: self.init(client: error, host: host, next: next, proxy: proxy)
+        case let error as NIOConnectionError: self.init(connecting: error, host: proxy?.host ?? host, next: next)
+        case let error as IOError: self.init(system: error, host: next)
         case let error as NIOSSLError: self.init(tls: error, host: host)
         case is NIOSSLExtraError:
             self.init(.nothingSent, "the certificate of \(host) is for another host", hint: Self.certificateHint)
@@ -43,7 +51,7 @@ struct TransportTrouble: Error, Hashable, Sendable {
         case is CancellationError:
             self.init(.unclear, "the request was interrupted")
         case ChannelError.connectTimeout:
-            self.init(.nothingSent, "\(host) does not accept connections (time-out)")
+            self.init(.nothingSent, "\(next) does not accept connections (time-out)")
         case ChannelError.ioOnClosedChannel, ChannelError.alreadyClosed, ChannelError.eof, ChannelError.inputClosed,
             ChannelError.outputClosed:
             self.init(.unclear, "the connection to \(host) was closed", isClosedConnection: true)
@@ -52,10 +60,20 @@ struct TransportTrouble: Error, Hashable, Sendable {
         }
     }
 
-    private init(client error: HTTPClientError, host: String) {
+    private init(client error: HTTPClientError, host: String, next: String, proxy: ProxySettings.Proxy?) {
         switch error {
         case .connectTimeout, .getConnectionFromPoolTimeout:
-            self.init(.nothingSent, "\(host) does not accept connections (time-out)")
+            self.init(.nothingSent, "\(next) does not accept connections (time-out)")
+        // These three come while the proxy is asked for a way, before a byte of the request has gone out.
+        case .proxyAuthenticationRequired:
+            self.init(.nothingSent, proxy?.refusal ?? "\(next) asks for a password", hint: proxy?.remedy)
+        case .invalidProxyResponse:
+            self.init(
+                .nothingSent, "\(next) does not connect to \(host)",
+                hint: "ask who runs it whether \(host) may be reached through it; if it can be reached without, "
+                    + "name it in NO_PROXY")
+        case .httpProxyHandshakeTimeout:
+            self.init(.nothingSent, "\(next) does not answer when asked to connect to \(host) (time-out)")
         case .tlsHandshakeTimeout:
             self.init(.nothingSent, "\(host) does not finish the TLS handshake (time-out)")
         case .invalidURL, .emptyHost, .emptyScheme, .alreadyShutdown:
@@ -70,13 +88,13 @@ struct TransportTrouble: Error, Hashable, Sendable {
     }
 
     /// Every address of a host name was tried, or the name has none.
-    private init(connecting error: NIOConnectionError, host: String) {
+    private init(connecting error: NIOConnectionError, host: String, next: String) {
         if error.connectionErrors.isEmpty {
             self.init(
                 .nothingSent, "the name \(host) cannot be resolved",
                 hint: "check the network and its DNS servers; `redivis-sync doctor` looks at both")
         } else {
-            self.init(.nothingSent, "no connection to \(host)", hint: "check the network; the agent goes on trying")
+            self.init(.nothingSent, "no connection to \(next)", hint: "check the network; the agent goes on trying")
         }
     }
 
@@ -100,7 +118,7 @@ struct TransportTrouble: Error, Hashable, Sendable {
             self.init(
                 .nothingSent,
                 isCertificate ? "the certificate of \(host) is not trusted" : "the TLS handshake with \(host) failed",
-                hint: Self.certificateHint)
+                hint: Self.certificateHint, isDistrust: isCertificate)
         case .unableToValidateCertificate, .noCertificateToValidate, .cannotFindPeerIP:
             self.init(.nothingSent, "the certificate of \(host) cannot be checked", hint: Self.certificateHint)
         case .uncleanShutdown:

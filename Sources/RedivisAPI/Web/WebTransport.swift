@@ -13,7 +13,11 @@ struct WebTransport: Sendable {
     /// Without one byte moving.
     let silence: Duration
     let wholeAnswer: Duration
-    private let client: HTTPClient
+    private let direct: HTTPClient
+    /// Where a proxy is named. One client has one way, so there are two.
+    private let proxied: HTTPClient?
+    private let proxies: ProxySettings
+    private let trust: LiveTrust
     private let loop: any EventLoop
     private let lastEncryption = LastEncryption()
 
@@ -22,17 +26,21 @@ struct WebTransport: Sendable {
 
     /// - Parameters:
     ///   - loop: all connections live on it.
+    ///   - trust: whose certificates are believed.
+    ///   - proxies: which addresses are reached by way of a proxy.
     ///   - connections: to one host at once.
     ///   - dropsUnsentBytes: whether closing a connection throws away what the kernel has not sent yet, so that a
     ///     request that was given up cannot still arrive later.
     init(
-        loop: any EventLoop, connections: Int, silence: Duration, patience: Patience, tls: TLSConfiguration,
-        dropsUnsentBytes: Bool
+        loop: any EventLoop, connections: Int, silence: Duration, patience: Patience, trust: LiveTrust,
+        proxies: ProxySettings, dropsUnsentBytes: Bool
     ) {
         self.loop = loop
         self.silence = silence
+        self.trust = trust
+        self.proxies = proxies
         wholeAnswer = patience.wholeAnswer
-        var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
+        var configuration = HTTPClient.Configuration(tlsConfiguration: trust.atStart)
         configuration.redirectConfiguration = .disallow
         configuration.httpVersion = .http1Only
         configuration.decompression = .disabled
@@ -49,8 +57,11 @@ struct WebTransport: Sendable {
             lastEncryption.note(channel)
             return Self.setOptions(of: channel, dropsUnsentBytes: dropsUnsentBytes)
         }
-        client = HTTPClient(
-            eventLoopGroupProvider: .shared(loop), configuration: configuration)
+        direct = HTTPClient(eventLoopGroupProvider: .shared(loop), configuration: configuration)
+        proxied = proxies.proxy.map { proxy in
+            configuration.proxy = proxy.clientProxy
+            return HTTPClient(eventLoopGroupProvider: .shared(loop), configuration: configuration)
+        }
     }
 
     /// `man 7 tcp`, TCP_NOTSENT_LOWAT: the kernel asks for more before megabytes have piled up in it, so that a slow
@@ -71,7 +82,8 @@ struct WebTransport: Sendable {
 
     func shutdown() async {
         // It can only fail by having been done before.
-        try? await client.shutdown()
+        try? await direct.shutdown()
+        try? await proxied?.shutdown()
     }
 
     /// Sends once, and reads the answer whole.
@@ -117,8 +129,12 @@ struct WebTransport: Sendable {
     }
 
     private func exchange(_ request: WebRequest, _ meter: BodyMeter) async -> Exchange {
+        let proxy = proxies.proxy(for: request.address)
         do {
-            let response = try await client.execute(request.clientRequest(meter, loop), deadline: .distantFuture)
+            var message = request.clientRequest(meter, loop)
+            if request.address.origin.scheme == .https { message.tlsConfiguration = trust.sinceStart }
+            let client = proxy == nil ? direct : proxied ?? direct
+            let response = try await client.execute(message, deadline: .distantFuture)
             meter.noteProgress()
             let end = ContinuousClock.now + wholeAnswer
             var body: [UInt8] = []
@@ -139,7 +155,11 @@ struct WebTransport: Sendable {
             return .answered(
                 WebAnswer(status: Int(response.status.code), fields: fields, body: body, isCut: isCut))
         } catch {
-            return .broken(TransportTrouble(error, host: request.address.origin.host))
+            let trouble = TransportTrouble(error, host: request.address.origin.host, proxy: proxy)
+            guard trouble.isDistrust, proxy == nil, !Task.isCancelled else { return .broken(trouble) }
+            // The handshake's own error does not say why.
+            let look = CertificateLook(request.address.origin, on: loop)
+            return .broken(await look.flaw().map { trouble.because($0, of: request.address.origin.host) } ?? trouble)
         }
     }
 

@@ -41,6 +41,8 @@ struct APIExchange {
         }
         answer = answer.with("X-RateLimit-Limit", String(limit.limit))
             .with("X-RateLimit-Remaining", String(limit.remaining))
+        if let reset = limit.reset { answer = answer.with("X-RateLimit-Reset", String(reset)) }
+        if core.configuration.requestsPerMinute != nil { entry.note("remaining", .integer(Int64(limit.remaining))) }
         return try await FaultStage.after(action, answer, refusal: { refusal($0, isHead) })
     }
 

@@ -25,7 +25,8 @@ final class SandboxCore: Sendable {
         catalog = try Catalog(configuration: configuration, directory: directory, transfers: transfers, jobs: jobs)
         log = try RequestLog(path: directory.log)
         faults = FaultPlan(configuration.faults)
-        rate = RateLimit(perMinute: configuration.requestsPerMinute)
+        rate = RateLimit(
+            requests: configuration.requestsPerMinute, seconds: configuration.rateWindowSeconds)
         live = Mutex(Live(switches: configuration.switches))
     }
 
@@ -49,34 +50,40 @@ final class SandboxCore: Sendable {
     }
 }
 
-/// A window of 60 seconds in which so many API requests are answered, then 429.
+/// A window in which so many API requests are answered, then 429.
 final class RateLimit: Sendable {
     struct Verdict: Sendable {
         var limit: Int
         var remaining: Int
         /// Seconds until the window ends, where the request is refused.
         var retryAfter: Int?
+        /// Seconds until the window ends, where that is told.
+        var reset: Int?
     }
 
-    private let perMinute: Int?
+    private let requests: Int?
+    /// In milliseconds.
+    private let length: Int64
     // A mutex, since every request counts.
     private let window: Mutex<(start: Int64, count: Int)>
 
-    init(perMinute: Int?) {
-        self.perMinute = perMinute
+    init(requests: Int?, seconds: Int) {
+        self.requests = requests
+        length = Int64(max(seconds, 1)) * 1000
         window = Mutex((0, 0))
     }
 
     func take(now: Int64) -> Verdict {
-        guard let perMinute else { return Verdict(limit: 1_000_000, remaining: 1_000_000) }
+        guard let requests else { return Verdict(limit: 1_000_000, remaining: 1_000_000) }
         return window.withLock { window in
-            if now - window.start >= 60_000 || now < window.start { window = (now, 0) }
-            guard window.count < perMinute else {
-                let left = (60_000 - (now - window.start) + 999) / 1000
-                return Verdict(limit: perMinute, remaining: 0, retryAfter: Int(max(1, left)))
+            if now - window.start >= length || now < window.start { window = (now, 0) }
+            let left = Int(max(1, (length - (now - window.start) + 999) / 1000))
+            let reset = length == 60_000 ? nil : left
+            guard window.count < requests else {
+                return Verdict(limit: requests, remaining: 0, retryAfter: left, reset: reset)
             }
             window.count += 1
-            return Verdict(limit: perMinute, remaining: perMinute - window.count)
+            return Verdict(limit: requests, remaining: requests - window.count, reset: reset)
         }
     }
 }

@@ -1,9 +1,11 @@
 import Glibc
 import Logging
 import MappingConfig
+import RedivisAPI
 import ServiceLifecycle
 import SyncCore
 import SyncEngine
+import SystemPackage
 import UnixSignals
 
 /// Takes up edits of the mapping file, and of the token, while the agent runs.
@@ -14,6 +16,7 @@ actor MappingFileService: Service {
     private let setup: Setup
     private let agent: AgentRun
     private let token: LiveToken
+    private let remote: RedivisRemote
     private let board: AgentBoard
     private let notifier: ServiceNotifier
     private let logger: Logger
@@ -24,6 +27,7 @@ actor MappingFileService: Service {
     /// What is wrong with the file as it is now.
     private var refused: [MappingProblem] = []
     private var lastTokenProblem: TokenProblem?
+    private var lastTrustProblem: Failure?
     /// Whether the file is being read or taken up, and who waits for that: an older content must not end up in force
     /// because its taking up took longer.
     private var isTaken = false
@@ -34,12 +38,13 @@ actor MappingFileService: Service {
     static let looksPerTokenRead = 4
 
     init(
-        _ setup: Setup, agent: AgentRun, token: LiveToken, sources: any SourceReader, board: AgentBoard,
-        notifier: ServiceNotifier, logger: Logger
+        _ setup: Setup, agent: AgentRun, token: LiveToken, remote: RedivisRemote, sources: any SourceReader,
+        board: AgentBoard, notifier: ServiceNotifier, logger: Logger
     ) {
         self.setup = setup
         self.agent = agent
         self.token = token
+        self.remote = remote
         self.board = board
         self.notifier = notifier
         self.logger = logger
@@ -58,6 +63,7 @@ actor MappingFileService: Service {
         notifier.tell(.reloading)
         await alone { await self.take(await self.look.look(mustRead: true)) }
         await refreshToken()
+        refreshTrust()
         await agent.retryRefusals()
         notifier.tell(.ready)
     }
@@ -83,7 +89,10 @@ actor MappingFileService: Service {
         // What is wrong with it may lie elsewhere, as with a token file that it names, and be mended there.
         let again = readsToken && !refused.isEmpty
         await alone { await self.take(await self.look.look(again: again)) }
-        if readsToken { await refreshToken() }
+        if readsToken {
+            await refreshToken()
+            refreshTrust()
+        }
     }
 
     /// Runs `body` while nobody else does.
@@ -122,7 +131,9 @@ actor MappingFileService: Service {
     private func takeUp(_ file: LoadedMappingFile) async {
         let (configuration, waiting) = file.configuration.keepingWhatNeedsARestart(from: inForce)
         do throws(Failure) {
+            try remote.trust(configuration.settings.certificateAuthorities?.string)
             try await agent.takeUp(configuration)
+            remote.pace(configuration.settings.apiRate)
         } catch {
             board.mappingFile(problems: ["the edited mapping file could not be taken up: \(error)"])
             await look.forget()
@@ -142,6 +153,20 @@ actor MappingFileService: Service {
         } catch {
             logger.warning(
                 "the mapping file could not be kept for the next start", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    /// `ca_file` may be replaced like a token.
+    private func refreshTrust() {
+        let file = inForce.settings.certificateAuthorities?.string
+        do throws(Failure) {
+            if try remote.trust(file) { logger.notice("other certificate authorities are believed from now on") }
+            lastTrustProblem = nil
+        } catch {
+            if lastTrustProblem != error {
+                logger.warning("the last certificate authorities stay believed", metadata: ["reason": "\(error)"])
+            }
+            lastTrustProblem = error
         }
     }
 
@@ -178,7 +203,6 @@ extension Configuration {
         keep("state_directory", \.stateDirectory)
         keep("token_file", \.tokenFile)
         keep("send_token_to", \.sendTokenTo)
-        keep("ca_file", \.certificateAuthorities)
         keep("registration_doubt", \.registrationDoubt)
         return (Configuration(settings: merged, mappings: mappings), waiting)
     }

@@ -94,7 +94,8 @@ extension AgentBoard.State {
                 switch trouble.failure?.kind {
                 case .unauthorized: .token
                 case .transient, .throttled: .network
-                case .sessionLost, .sessionRefused, .forbidden, .rejected, .conflict, .ambiguous, .endpointMissing,
+                case .sessionLost, .sessionRefused, .forbidden, .rejected, .tooLarge, .conflict, .ambiguous,
+                    .endpointMissing,
                     .unreadable, .sourceGone, .sourceChanged, .stateUnavailable, nil:
                     .table
                 }

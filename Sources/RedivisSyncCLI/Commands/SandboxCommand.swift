@@ -37,6 +37,11 @@ struct SandboxCommand: AsyncParsableCommand {
         help: "Another reading of an unknown, such as duplicate-name=refuse; may be repeated.")
     var switches: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "API requests in each window of SECONDS (60 where not said) before 429.", valueName: "N[/SECONDS]"))
+    var rate: String?
+
     @Flag(help: "Print one line of JSON with both origins.")
     var json = false
 
@@ -88,6 +93,14 @@ struct SandboxCommand: AsyncParsableCommand {
         configuration.strictTables = strictTables
         configuration.datasets = dataset
         configuration.sink = sink
+        if let rate {
+            let numbers = rate.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) ?? 0 }
+            guard (1...2).contains(numbers.count), numbers.allSatisfy({ (1...1_000_000_000).contains($0) }) else {
+                throw ValidationError("--rate \(rate): write a number of requests, as in 100 or 60/5")
+            }
+            configuration.requestsPerMinute = numbers[0]
+            if numbers.count == 2 { configuration.rateWindowSeconds = numbers[1] }
+        }
         do {
             for text in switches { try configuration.switches.apply(text) }
             configuration.faults = try fault.map { try SandboxFault($0) }

@@ -123,17 +123,13 @@ struct Examination: Sendable {
         let remote: RedivisRemote
         do throws(Failure) {
             let secret = token.flatMap { try? $0.get().secret }
-            remote = try RedivisRemote(
-                RedivisRemote.Settings(
-                    api: settings.api, uploads: settings.uploads, sendTokenTo: settings.sendTokenTo,
-                    certificateAuthorities: settings.certificateAuthorities?.string, version: Version.text),
-                token: { secret ?? Secret("") }, logger: logger, wallClock: SystemTime.wall)
+            remote = try Setup.remote(settings, token: { secret ?? Secret("") }, logger: logger)
         } catch {
             tell([.problem(.api, error.summary, error.hint ?? "mend the mapping file")])
             return
         }
         let server = await ServerFacts(of: remote)
-        tell(server.checks + [ProxyFacts.now(isReached: server.isReached).check])
+        tell(server.checks + [ProxyFacts.now(remote, isReached: server.isReached).check])
         if let token {
             var facts = TokenFacts(token)
             if server.isReached, let mapping = setup?.configuration.mappings.first {

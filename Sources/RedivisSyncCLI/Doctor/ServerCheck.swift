@@ -4,6 +4,8 @@ import SyncCore
 /// How far this machine gets towards Redivis: name, connection, encryption, answer, clock.
 struct ServerFacts: Sendable {
     let server: RedivisRemote.Server
+    /// Whose name was looked up: Redivis's, or that of the proxy on the way.
+    var lookedUp: String
     var addresses: Result<[String], Failure>
     /// How long the look-up took.
     var lookUp: Duration
@@ -20,16 +22,16 @@ struct ServerFacts: Sendable {
     private var namesCheck: DoctorCheck {
         switch addresses {
         case .success(let found):
-            guard !found.contains(server.host) else { return .ok(.names, "\(server.host) is an address, no name") }
+            guard !found.contains(lookedUp) else { return .ok(.names, "\(lookedUp) is an address, no name") }
             let more = found.count > 3 ? " and \(found.count - 3) more" : ""
             let finding =
-                "\(server.host) is \(found.prefix(3).joined(separator: ", "))\(more), in \(Self.time(lookUp))"
+                "\(lookedUp) is \(found.prefix(3).joined(separator: ", "))\(more), in \(Self.time(lookUp))"
             guard lookUp > .seconds(2) else { return .ok(.names, finding) }
             return .warning(
                 .names, finding, "look at the name servers in /etc/resolv.conf: one of them may not answer")
         case .failure(let failure):
             return .problem(
-                .names, failure.summary, "check the network, and the name servers: getent hosts \(server.host)")
+                .names, failure.summary, "check the network, and the name servers: getent hosts \(lookedUp)")
         }
     }
 
@@ -103,9 +105,10 @@ extension ServerFacts {
     /// Asks for the name and for an answer at once, each for at most ten seconds.
     init(of remote: RedivisRemote) async {
         server = remote.server
-        let host = server.host
+        lookedUp = remote.firstHost
+        let (host, first) = (server.host, lookedUp)
         async let names = Self.timed {
-            await Bounded.run(Self.limit, "looking up \(host)") { () throws(Failure) in try await remote.addresses() }
+            await Bounded.run(Self.limit, "looking up \(first)") { () throws(Failure) in try await remote.addresses() }
         }
         async let answer = Self.timed {
             await Bounded.run(Self.limit, "reaching \(host)") { () throws(Failure) in try await remote.greet() }

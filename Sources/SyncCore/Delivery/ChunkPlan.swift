@@ -4,6 +4,11 @@ public enum ChunkPlan {
     /// page is 2 × 256 KiB).
     public static let granule: Int64 = 256 << 10
 
+    /// The same, no larger than what gets through.
+    public static func next(confirmed: Int64, total: Int64, chunkSize: Int64, fit: ChunkFit?) -> Range<Int64> {
+        next(confirmed: confirmed, total: total, chunkSize: fit?.size(within: chunkSize) ?? chunkSize)
+    }
+
     /// The range that follows `confirmed`: at most `chunkSize` bytes, ending on a multiple of the granule or at the
     /// end of the file. Empty where all bytes are confirmed.
     public static func next(confirmed: Int64, total: Int64, chunkSize: Int64) -> Range<Int64> {

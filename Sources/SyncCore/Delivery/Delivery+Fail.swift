@@ -4,8 +4,12 @@
 extension Delivery {
     func decideFailure(_ failure: Failure, at stage: Stage, in context: DecisionContext) -> Decision {
         switch failure.kind {
-        case .transient, .throttled, .unauthorized, .forbidden, .stateUnavailable:
+        case .transient:
+            return countingChunk(failure, at: stage, in: context).retrying(stage.afterTrouble, failure, in: context)
+        case .throttled, .unauthorized, .forbidden, .stateUnavailable:
             return retrying(stage.afterTrouble, failure, in: context)
+        case .tooLarge:
+            return decideTooLarge(failure, at: stage, in: context)
         case .ambiguous:
             return withoutClearAnswer(failure, at: stage, in: context)
         case .sessionLost:
@@ -33,6 +37,30 @@ extension Delivery {
         case .sourceChanged:
             return stage.readsSource ? abandonedForChange() : withoutClearAnswer(failure, at: stage, in: context)
         }
+    }
+
+    /// A chunk that broke off counts against its size. One that never left does not, nor one that the whole host was
+    /// not there for: both reach further than this delivery.
+    private func countingChunk(_ failure: Failure, at stage: Stage, in context: DecisionContext) -> Delivery {
+        guard case .transferring(let session, let progress) = stage, session.transport == .resumable,
+            failure.scope == .delivery
+        else { return self }
+        var next = self
+        next.noteFailedChunk(nextChunk(after: progress, in: context))
+        return next
+    }
+
+    /// As long as the chunk can become smaller, this is no refusal of the file.
+    private func decideTooLarge(_ failure: Failure, at stage: Stage, in context: DecisionContext) -> Decision {
+        guard case .transferring(let session, let progress) = stage, session.transport == .resumable else {
+            return stage.usesSession
+                ? decideRejection(failure, at: stage, in: context) : withoutClearAnswer(failure, at: stage, in: context)
+        }
+        let range = nextChunk(after: progress, in: context)
+        guard ChunkFit.canShrink(range.upperBound - range.lowerBound) else {
+            return decideRejection(failure, at: stage, in: context)
+        }
+        return countingChunk(failure, at: stage, in: context).retrying(stage.afterTrouble, failure, in: context)
     }
 
     /// Trouble that does not say whether the request was carried out: what does not belong to a registration says
@@ -146,8 +174,8 @@ extension Failure.Kind {
         switch self {
         case .unauthorized: .seconds(60)
         case .forbidden: .seconds(300)
-        case .transient, .throttled, .sessionLost, .sessionRefused, .rejected, .conflict, .ambiguous, .endpointMissing,
-            .unreadable, .sourceGone, .sourceChanged, .stateUnavailable:
+        case .transient, .throttled, .sessionLost, .sessionRefused, .rejected, .tooLarge, .conflict, .ambiguous,
+            .endpointMissing, .unreadable, .sourceGone, .sourceChanged, .stateUnavailable:
             nil
         }
     }

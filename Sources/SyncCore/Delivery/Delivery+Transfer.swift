@@ -32,9 +32,15 @@ extension Delivery {
                 return replacingSession("the storage host lost bytes that it had confirmed", in: context)
             }
             if offset == sent.lowerBound {
-                return backingOff(session, progress, "nothing of a chunk was kept", in: context)
+                var next = self
+                next.noteFailedChunk(sent)
+                return next.backingOff(session, progress, "nothing of a chunk was kept", in: context)
             }
-            return advanced(session, from: progress, to: offset, prefix: prefix, in: context)
+            var next = self
+            if offset == sent.upperBound {
+                next.tally.chunks?.gotThrough(sent.upperBound - sent.lowerBound, chunkSize: context.policy.chunkSize)
+            }
+            return next.advanced(session, from: progress, to: offset, prefix: prefix, in: context)
         }
     }
 
@@ -86,6 +92,20 @@ extension Delivery {
             effect: .lookUp(name: next.uploadName ?? "", .beforePost))
     }
 
+    // MARK: Chunks
+
+    func nextChunk(after progress: TransferProgress, in context: DecisionContext) -> Range<Int64> {
+        ChunkPlan.next(
+            confirmed: progress.confirmed, total: size, chunkSize: context.policy.chunkSize, fit: tally.chunks)
+    }
+
+    /// Nothing of a chunk has arrived, though the storage host, or something on the way, was reached with it.
+    mutating func noteFailedChunk(_ range: Range<Int64>) {
+        var fit = tally.chunks ?? ChunkFit()
+        fit.failed(range.upperBound - range.lowerBound)
+        tally.chunks = fit
+    }
+
     // MARK: Moves
 
     func sendingNext(
@@ -98,7 +118,7 @@ extension Delivery {
                 to: .working(.transferring(session, .none)), note,
                 effect: .sendChunk(session, 0..<max(total, 0), proving: nil))
         case .resumable:
-            let range = ChunkPlan.next(confirmed: progress.confirmed, total: total, chunkSize: context.policy.chunkSize)
+            let range = nextChunk(after: progress, in: context)
             // A file of 0 bytes has no chunk: the query that names its total finishes it.
             guard !range.isEmpty else {
                 return moved(
@@ -179,7 +199,10 @@ extension Delivery {
         in context: DecisionContext
     ) -> Decision {
         var next = self
-        if offset > progress.confirmed { next.tally.failures = 0 }
+        if offset > progress.confirmed {
+            next.tally.failures = 0
+            next.tally.chunks?.moved()
+        }
         // Only beyond what any session had before: else a chunk that always kills its session would be reached, with
         // all the bytes before it sent again, for ever.
         if offset > tally.furthest {

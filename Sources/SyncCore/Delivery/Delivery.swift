@@ -41,6 +41,8 @@ public struct Delivery: Hashable, Sendable {
         /// The most that any session had confirmed, in bytes: what a new session sends again up to here is no
         /// progress.
         public var furthest: Int64 = 0
+        /// `nil` as long as every chunk got through.
+        public var chunks: ChunkFit?
 
         public init() {}
     }
@@ -81,6 +83,8 @@ extension Delivery.Tally {
         triedOtherEndpoint = try stored.decodeIfPresent(Bool.self, forKey: .triedOtherEndpoint) ?? false
         sessionsOpened = try stored.decodeIfPresent(Int.self, forKey: .sessionsOpened) ?? 0
         furthest = try stored.decodeIfPresent(Int64.self, forKey: .furthest) ?? 0
+        // What cannot be read is learned anew.
+        chunks = try? stored.decodeIfPresent(ChunkFit.self, forKey: .chunks)
     }
 }
 

@@ -125,6 +125,8 @@ public struct AgentSettings: Hashable, Sendable {
     public var uploads: Int
     /// In bytes; a multiple of 256 KiB.
     public var chunkSize: Int64
+    /// How fast requests go to the API.
+    public var apiRate: RequestRate = .auto
     public var registrationDoubt: Duration
     /// Hosts beside the API's own origin that may see the token.
     public var sendTokenTo: [String]

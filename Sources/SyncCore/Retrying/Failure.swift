@@ -16,6 +16,8 @@ public struct Failure: Error, Hashable, Codable, Sendable {
         case forbidden
         /// The server refuses this request for good (400, 413, 422 …); `summary` has its words.
         case rejected
+        /// The server, or something on the way, takes no request of this size (413); a smaller one may get through.
+        case tooLarge
         /// The name or version is taken (409, or a registration that came back under another name).
         case conflict
         /// One byte of the request may have left, and no clear answer came.
@@ -64,7 +66,8 @@ extension Failure.Kind {
     public var passesByItself: Bool {
         switch self {
         case .transient, .throttled, .ambiguous, .conflict, .stateUnavailable: true
-        case .sessionLost, .sessionRefused, .unauthorized, .forbidden, .rejected, .endpointMissing, .unreadable,
+        case .sessionLost, .sessionRefused, .unauthorized, .forbidden, .rejected, .tooLarge, .endpointMissing,
+            .unreadable,
             .sourceGone, .sourceChanged:
             false
         }

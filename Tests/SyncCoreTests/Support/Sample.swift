@@ -117,7 +117,8 @@ enum Sample {
 
 extension Failure.Kind {
     static let all: [Failure.Kind] = [
-        .transient, .throttled, .sessionLost, .sessionRefused, .unauthorized, .forbidden, .rejected, .conflict,
+        .transient, .throttled, .sessionLost, .sessionRefused, .unauthorized, .forbidden, .rejected, .tooLarge,
+        .conflict,
         .ambiguous, .endpointMissing, .unreadable, .sourceGone, .sourceChanged, .stateUnavailable,
     ]
 }
