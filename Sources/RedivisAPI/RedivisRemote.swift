@@ -61,6 +61,8 @@ public final class RedivisRemote: UploadRemote {
     let basePath: String
     let rules: TokenRules
     let token: @Sendable () -> Secret
+    /// How far a refusal of the token reaches.
+    let tokenScope: Failure.Scope
     let wallClock: @Sendable () -> Timestamp
     let logger: Logger
     let userAgent: String
@@ -86,6 +88,7 @@ public final class RedivisRemote: UploadRemote {
         basePath = String(base.target.reversed().drop { $0 == "/" }.reversed())
         rules = TokenRules(api: base.origin, sendTokenTo: settings.sendTokenTo)
         self.token = token
+        tokenScope = .agent
         self.wallClock = wallClock
         self.logger = logger
         userAgent = "redivis-sync/\(settings.version)"
@@ -102,6 +105,20 @@ public final class RedivisRemote: UploadRemote {
             loop: loop, connections: settings.uploads + 4, silence: patience.stall, patience: patience,
             tls: tls,
             dropsUnsentBytes: false)
+    }
+
+    /// The same connections with another token, which is for some tables only: what is refused to it says nothing of
+    /// the others. The one that this was made of ends the connections.
+    public func using(token: @escaping @Sendable () -> Secret) -> RedivisRemote {
+        RedivisRemote(sharing: self, token: token)
+    }
+
+    private init(sharing other: RedivisRemote, token: @escaping @Sendable () -> Secret) {
+        (base, basePath, rules) = (other.base, other.basePath, other.rules)
+        self.token = token
+        tokenScope = .destination
+        (wallClock, logger, userAgent) = (other.wallClock, other.logger, other.userAgent)
+        (api, storage) = (other.api, other.storage)
     }
 
     private static func tls(_ authorities: String?) throws(Failure) -> TLSConfiguration {
@@ -156,7 +173,7 @@ public final class RedivisRemote: UploadRemote {
         let token = token().revealed
         guard TokenRules.isWellFormed(token) else {
             throw Failure(
-                .unauthorized, scope: .agent, "the token is empty or holds characters that no token has",
+                .unauthorized, scope: tokenScope, "the token is empty or holds characters that no token has",
                 hint: "check the token file: one line with the token and nothing else")
         }
         fields.append(("Authorization", "Bearer \(token)"))

@@ -105,7 +105,9 @@ public struct AgentRun: Sendable {
     }
 
     /// The token may be another one by now, or a person wants to see at once whether a refusal was lifted.
-    public func retryRefusals() async { await tables.retryNow() }
+    ///
+    /// - Parameter accounts: whose token is another one; `nil`: all are asked.
+    public func retryRefusals(of accounts: Set<TokenAccount>? = nil) async { await tables.retryNow(of: accounts) }
 
     /// Looks through the folder of one mapping, or of all, once more; returns when that is over, and everything that
     /// lies there now has been noticed.

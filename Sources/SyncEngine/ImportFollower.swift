@@ -109,7 +109,8 @@ actor ImportFollower {
         var hasMoved = try await walk(.draft, of: table, &search, apply)
         if !search.isDone {
             // Not in the draft: it may have been released meanwhile.
-            let released = try await ports.remote.table(table).versions(releasedAfter: batch.oldestPredecessor)
+            let released = try await ports.remote(for: table).table(table).versions(
+                releasedAfter: batch.oldestPredecessor)
             for version in released where version != .draft && !search.isDone {
                 hasMoved = try await walk(version, of: table, &search, apply) || hasMoved
             }
@@ -134,7 +135,7 @@ actor ImportFollower {
         var page: String?
         repeat {
             let asked = ports.clock.now().monotonic
-            let answer = try await ports.remote.uploads(of: table, in: version, page: page)
+            let answer = try await ports.remote(for: table).uploads(of: table, in: version, page: page)
             listed += ports.clock.now().monotonic.since(asked) ?? .zero
             observer(.alive(.follower))
             hasMoved = await report(search.meet(answer.uploads), apply) || hasMoved

@@ -14,7 +14,7 @@ struct AgentProgram: Sendable {
     let setup: Setup
     let queue: SQLiteQueue
     let remote: RedivisRemote
-    let token: LiveToken
+    let tokens: LiveTokens
     let signals: SignalWatch
     let logger: Logger
 
@@ -27,7 +27,7 @@ struct AgentProgram: Sendable {
         // Until the service that answers it has begun; its default would end the program.
         signal(SIGHUP, SIG_IGN)
         let notifier = ServiceNotifier()
-        let ports = setup.ports(queue: queue, remote: remote)
+        let ports = setup.ports(queue: queue, remotes: TokenRemotes(remote, tokens))
         let watcher: InotifyFolderWatcher
         do throws(Failure) {
             watcher = try InotifyFolderWatcher(clock: ports.clock)
@@ -45,7 +45,7 @@ struct AgentProgram: Sendable {
                 board.observe(report)
             })
         let mappingFile = MappingFileService(
-            setup, agent: agent, token: token, sources: ports.sources, board: board, notifier: notifier,
+            setup, agent: agent, tokens: tokens, sources: ports.sources, board: board, notifier: notifier,
             logger: logger)
         let control = QueueControl(
             queue: queue, configuration: { board.snapshot.configuration }, clock: ports.clock,

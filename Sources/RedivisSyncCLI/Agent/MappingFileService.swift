@@ -13,7 +13,7 @@ import UnixSignals
 actor MappingFileService: Service {
     private let setup: Setup
     private let agent: AgentRun
-    private let token: LiveToken
+    private let tokens: LiveTokens
     private let board: AgentBoard
     private let notifier: ServiceNotifier
     private let logger: Logger
@@ -23,7 +23,7 @@ actor MappingFileService: Service {
     private var inForce: Configuration
     /// What is wrong with the file as it is now.
     private var refused: [MappingProblem] = []
-    private var lastTokenProblem: TokenProblem?
+    private var lastTokenProblems: Set<String> = []
     /// Whether the file is being read or taken up, and who waits for that: an older content must not end up in force
     /// because its taking up took longer.
     private var isTaken = false
@@ -34,12 +34,12 @@ actor MappingFileService: Service {
     static let looksPerTokenRead = 4
 
     init(
-        _ setup: Setup, agent: AgentRun, token: LiveToken, sources: any SourceReader, board: AgentBoard,
+        _ setup: Setup, agent: AgentRun, tokens: LiveTokens, sources: any SourceReader, board: AgentBoard,
         notifier: ServiceNotifier, logger: Logger
     ) {
         self.setup = setup
         self.agent = agent
-        self.token = token
+        self.tokens = tokens
         self.board = board
         self.notifier = notifier
         self.logger = logger
@@ -121,9 +121,13 @@ actor MappingFileService: Service {
 
     private func takeUp(_ file: LoadedMappingFile) async {
         let (configuration, waiting) = file.configuration.keepingWhatNeedsARestart(from: inForce)
+        let before = inForce
+        // Before the tables of the new file are asked for.
+        tokens.takeUp(configuration)
         do throws(Failure) {
             try await agent.takeUp(configuration)
         } catch {
+            tokens.takeUp(before)
             board.mappingFile(problems: ["the edited mapping file could not be taken up: \(error)"])
             await look.forget()
             return
@@ -146,20 +150,16 @@ actor MappingFileService: Service {
     }
 
     private func refreshToken() async {
-        do throws(TokenProblem) {
-            let isNew = try token.refresh()
-            lastTokenProblem = nil
-            board.tokenProblem(nil)
-            guard isNew else { return }
-            logger.notice("another token is used from now on")
-            await agent.retryRefusals()
-        } catch {
-            board.tokenProblem(error.description)
-            if lastTokenProblem == nil {
-                logger.warning("the token cannot be read; the last one is used", metadata: ["reason": "\(error)"])
-            }
-            lastTokenProblem = error
+        let changed = tokens.refresh()
+        let problems = Set(tokens.problems.values.map(\.description))
+        board.tokenProblems(problems)
+        for problem in problems.subtracting(lastTokenProblems).sorted() {
+            logger.warning("a token cannot be read; the last one, if any, is used", metadata: ["reason": "\(problem)"])
         }
+        lastTokenProblems = problems
+        guard !changed.isEmpty else { return }
+        logger.notice("another token is used from now on")
+        await agent.retryRefusals(of: changed)
     }
 }
 

@@ -32,33 +32,32 @@ struct RunCommand: AsyncParsableCommand {
             CommandFailure(problems.problems).write()
             StandardError.write("redivis-sync: going on with the last good mapping file; mend the problems above\n")
         }
-        let token = try setup.token()
-        try setup.refuseOwnFilesInFolders(token: token)
+        let tokens = try setup.tokens()
+        try setup.refuseOwnFilesInFolders(tokens)
         let queue = try await setup.openQueue(logger: logger)
         if setup.problems == nil { try LastGoodMappingFile.keep(setup.file, in: setup.statePath) }
-        let liveToken = LiveToken(token, setup)
-        let remote = try setup.remote(token: { liveToken.current }, logger: logger)
+        let remote = try setup.remote(tokens, logger: logger)
         guard once else {
             try await AgentProgram(
-                setup: setup, queue: queue, remote: remote, token: liveToken, signals: signals, logger: logger
+                setup: setup, queue: queue, remote: remote, tokens: tokens, signals: signals, logger: logger
             ).run()
             await remote.shutdown()
             return
         }
-        let ending = await deliver(setup, queue, remote, signals, logger)
+        let ending = await deliver(setup, queue, TokenRemotes(remote, tokens), signals, logger)
         await remote.shutdown()
         try await ending.report(queue, setup.configuration)
         if setup.problems != nil { throw CommandFailure(.somethingLeft, []) }
     }
 
     private func deliver(
-        _ setup: Setup, _ queue: SQLiteQueue, _ remote: RedivisRemote, _ signals: SignalWatch, _ logger: Logger
+        _ setup: Setup, _ queue: SQLiteQueue, _ remotes: TokenRemotes, _ signals: SignalWatch, _ logger: Logger
     ) async -> RunEnding {
         LocalSourceReader.ignoreLeaseSignals()
         let showsProgress = ProgressDisplay.isWanted
         // On a terminal the bars tell what happens; troubles are still written, and what was asked for.
         let board = RunBoard(logger: showsProgress && !options.asksForLog ? logger.quieter : logger)
-        let ports = setup.ports(queue: queue, remote: remote)
+        let ports = setup.ports(queue: queue, remotes: remotes)
         let run = OnceRun(
             configuration: setup.configuration, ports: ports, host: Setup.hostName, observer: board.observe)
         let configuration = setup.configuration
