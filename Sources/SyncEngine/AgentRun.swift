@@ -19,6 +19,8 @@ public struct AgentRun: Sendable {
 
     /// How often what could not be watched is tried again.
     static let watchRetry: Duration = .seconds(30)
+    /// How soon what the queue refused at the start is tried again.
+    static let queueRetry: Duration = .seconds(5)
     /// The longest that a service waits where nothing rings.
     static let longestPause: Duration = .seconds(60)
 
@@ -67,10 +69,10 @@ public struct AgentRun: Sendable {
 
     /// Runs until the task is cancelled; every file is then at a place that was saved.
     ///
-    /// - Throws: a `Failure` of kind `stateUnavailable` where the queue cannot be used at all.
+    /// - Throws: a `Failure` of kind `stateUnavailable` where what the queue holds cannot be read.
     public func run() async throws {
         let configuration = live.current
-        try await ports.queue.beginRun(configuration.mappings)
+        try await begin(configuration)
         for mapping in configuration.mappings {
             guard let root = try await ports.queue.folderIdentity(of: mapping.id, at: mapping.folder) else { continue }
             roots.learn(root, of: mapping.folder)
@@ -84,6 +86,20 @@ public struct AgentRun: Sendable {
             group.addTask { await settle() }
             group.addTask { await retryWatches() }
             group.addTask { await folders.run(configuration) }
+        }
+    }
+
+    /// Waits where the queue cannot be written, as on a full disk: an agent that stays does not give up for that.
+    private func begin(_ configuration: Configuration) async throws {
+        while true {
+            do throws(Failure) {
+                return try await ports.queue.beginRun(configuration.mappings)
+            } catch {
+                guard error.scope == .agent else { throw error }
+                observer(.queueProblem(error))
+                for service in EngineService.allCases { observer(.alive(service)) }
+            }
+            try await ports.clock.sleep(for: Self.queueRetry)
         }
     }
 

@@ -210,6 +210,11 @@ class Agent:
     settings: dict = field(default_factory=dict)
     defaults: dict = field(default_factory=lambda: {"settle": "0s"})
     results: list[Result] = field(default_factory=list)
+    # Put before every command, such as what enters a mount namespace; and on top of its environment.
+    prefix: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    # Where the state directory is seen from here, if elsewhere.
+    state_seen: Path | None = None
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -247,14 +252,14 @@ class Agent:
         return self
 
     def command(self, *arguments: str | bytes) -> list[str | bytes]:
-        return [binary(), *arguments, "--mapping-file", str(self.mapping_file)]
+        return [*self.prefix, binary(), *arguments, "--mapping-file", str(self.mapping_file)]
 
     def start(self, *arguments: str | bytes) -> subprocess.Popen[bytes]:
         """Starts it and does not wait; the caller ends it."""
         self.write_mapping_file()
         return subprocess.Popen(
             self.command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=plain_environment(self.home),
+            env=plain_environment(self.home) | self.environment,
         )
 
     def finish(self, process: subprocess.Popen[bytes], begun: float, seconds: float) -> Result:

@@ -45,13 +45,13 @@ class Watching:
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [*prefix, *agent.command("run", *(arguments or ("-v",)))], stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=log, env=plain_environment(agent.home),
+                stdout=subprocess.DEVNULL, stderr=log, env=plain_environment(agent.home) | agent.environment,
             )
 
     # Asking
 
     def ask(self, request: dict) -> dict:
-        connection = _UnixConnection(str(self.agent.state / "control.sock"))
+        connection = _UnixConnection(str((self.agent.state_seen or self.agent.state) / "control.sock"))
         try:
             connection.request("POST", "/v1/control", json.dumps(request), {"Content-Type": "application/json"})
             return json.loads(connection.getresponse().read())

@@ -104,9 +104,10 @@ final class LiveTokens: Sendable {
     // MARK: Changing
 
     /// The mapping file may name other token files by now.
-    func takeUp(_ configuration: Configuration) {
+    /// - Returns: the tokens that are others by now.
+    func takeUp(_ configuration: Configuration) -> Set<TokenAccount> {
         state.withLock { $0.takeUp(configuration) }
-        _ = refresh()
+        return refresh()
     }
 
     /// Reads them again.

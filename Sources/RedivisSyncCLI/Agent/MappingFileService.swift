@@ -123,15 +123,17 @@ actor MappingFileService: Service {
         let (configuration, waiting) = file.configuration.keepingWhatNeedsARestart(from: inForce)
         let before = inForce
         // Before the tables of the new file are asked for.
-        tokens.takeUp(configuration)
+        var changed = tokens.takeUp(configuration)
         do throws(Failure) {
             try await agent.takeUp(configuration)
         } catch {
-            tokens.takeUp(before)
+            changed.formUnion(tokens.takeUp(before))
+            await use(changed)
             board.mappingFile(problems: ["the edited mapping file could not be taken up: \(error)"])
             await look.forget()
             return
         }
+        await use(changed)
         if file.bytes != loaded.bytes {
             logger.notice("the mapping file was taken up", metadata: ["mappings": "\(configuration.mappings.count)"])
         }
@@ -150,7 +152,11 @@ actor MappingFileService: Service {
     }
 
     private func refreshToken() async {
-        let changed = tokens.refresh()
+        await use(tokens.refresh())
+    }
+
+    /// Those whose tables Redivis is to be asked about at once.
+    private func use(_ changed: Set<TokenAccount>) async {
         let problems = Set(tokens.problems.values.map(\.description))
         board.tokenProblems(problems)
         for problem in problems.subtracting(lastTokenProblems).sorted() {

@@ -34,8 +34,15 @@ struct RunCommand: AsyncParsableCommand {
         }
         let tokens = try setup.tokens()
         try setup.refuseOwnFilesInFolders(tokens)
-        let queue = try await setup.openQueue(logger: logger)
-        if setup.problems == nil { try LastGoodMappingFile.keep(setup.file, in: setup.statePath) }
+        let queue: SQLiteQueue
+        if once {
+            queue = try await setup.openQueue(logger: logger)
+        } else {
+            let room = StateRoom(setup: setup, signals: signals, logger: logger)
+            guard let opened = try await room.openQueue() else { return }
+            queue = opened
+        }
+        if setup.problems == nil { keepMappingFile(setup, logger) }
         let remote = try setup.remote(tokens, logger: logger)
         guard once else {
             try await AgentProgram(
@@ -48,6 +55,16 @@ struct RunCommand: AsyncParsableCommand {
         await remote.shutdown()
         try await ending.report(queue, setup.configuration)
         if setup.problems != nil { throw CommandFailure(.somethingLeft, []) }
+    }
+
+    private func keepMappingFile(_ setup: Setup, _ logger: Logger) {
+        do throws(CommandFailure) {
+            try LastGoodMappingFile.keep(setup.file, in: setup.statePath)
+        } catch {
+            // A full disk says so soon enough where it matters.
+            let words = error.lines.joined(separator: "; ")
+            logger.warning("the mapping file could not be kept for the next start", metadata: ["reason": "\(words)"])
+        }
     }
 
     private func deliver(
@@ -74,6 +91,7 @@ struct RunCommand: AsyncParsableCommand {
                     return nil
                 }
             }
+            group.addTask { await queue.damage().map { .failed($0) } }
             group.addTask {
                 await signals.wait()
                 return Task.isCancelled ? nil : .stopped

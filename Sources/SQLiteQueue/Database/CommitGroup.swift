@@ -22,7 +22,7 @@ actor CommitGroup {
     }
 
     private let pool: DatabasePool
-    private let path: FilePath
+    private let health: DatabaseHealth
     private let onReceipts: @Sendable () -> Void
     private var waiting: [Member] = []
     private var isDraining = false
@@ -35,9 +35,9 @@ actor CommitGroup {
     private static let gathering: Duration = .milliseconds(1)
 
     /// - Parameter onReceipts: called after each commit that wrote receipts.
-    init(pool: DatabasePool, path: FilePath, onReceipts: @escaping @Sendable () -> Void) {
+    init(pool: DatabasePool, health: DatabaseHealth, onReceipts: @escaping @Sendable () -> Void) {
         self.pool = pool
-        self.path = path
+        self.health = health
         self.onReceipts = onReceipts
     }
 
@@ -52,9 +52,9 @@ actor CommitGroup {
             isDraining = true
             Task { await drain() }
         }
-        if let error { throw Failure.ofDatabase(error, at: path) }
+        if let error { throw health.failure(of: error) }
         guard let value = outcome.get() else {
-            throw Failure(.stateUnavailable, scope: .agent, "\(path): a write ended without a result")
+            throw Failure(.stateUnavailable, scope: .agent, "a write to the database ended without a result")
         }
         return value
     }
