@@ -38,13 +38,13 @@ public struct AgentRun: Sendable {
             onRefusal: { await refusals.take($0) }, observer: observer)
         let follower = ImportFollower(ports: ports, directory: directory, observer: observer)
         let roots = KnownRoots()
+        let bell = settleBell
         let runner = DeliveryRunner(
             configuration: live, ports: ports, directory: directory, follower: follower, observer: observer,
-            roots: roots, closesRefusedTables: true)
+            roots: roots, closesRefusedTables: true, onResettled: { await bell.ring() })
         let dispatcher = DeliveryDispatcher(
             configuration: live, ports: ports, directory: directory, runner: runner, observer: observer)
         let intake = FolderIntake(configuration: live, ports: ports, host: host, observer: observer)
-        let bell = settleBell
         self.roots = roots
         self.scans = scans
         self.live = live

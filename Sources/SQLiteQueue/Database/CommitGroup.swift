@@ -95,10 +95,18 @@ actor CommitGroup {
                     continuation.resume(returning: (errors, transaction.wroteReceipts))
                 } catch {
                     // The whole group was rolled back: a full disk, an I/O error.
+                    Self.makeRoom(after: error, database)
                     continuation.resume(returning: ([(any Error)?](repeating: error, count: group.count), false))
                 }
             }
         }
+    }
+
+    /// What is in the journal and not in the database yet takes up room twice, up to `wal_autocheckpoint`: on a disk that
+    /// is full, that may be all the room that there is to be had.
+    private static func makeRoom(after error: any Error, _ database: Database) {
+        guard (error as? DatabaseError)?.resultCode == .SQLITE_FULL else { return }
+        _ = try? database.checkpoint(.truncate)
     }
 
     /// Returns the error of one member that was rolled back alone; throws where the whole transaction is lost.
