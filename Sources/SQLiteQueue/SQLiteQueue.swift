@@ -50,6 +50,9 @@ public final class SQLiteQueue: DeliveryQueue {
         self.logger = logger
         self.directory = directory
         let pool = try QueueDatabase.openForWriting(path)
+        // A journal that was deleted while the database was made must not come back with a power failure. Not every file
+        // system can do this; those that cannot do it by themselves.
+        try? QueueRebuild.sync(path.removingLastComponent())
         self.pool = pool
         let log = ReceiptLog(
             pool: pool, path: path.removingLastComponent().appending("receipts.jsonl"), logger: logger)

@@ -183,6 +183,22 @@ long power_loss_syncs(void) {
     return count;
 }
 
+int power_loss_describe(long point, char *text, int room) {
+    static const char *const words[] = {"write", "cut", "sync", "delete"};
+    pthread_mutex_lock(&lock);
+    int isSync = 0;
+    if (point < operationCount) {
+        const struct operation *one = &operations[point];
+        isSync = one->kind == SYNCS;
+        snprintf(
+            text, (size_t)room, "%s %s at %lld, %d bytes", words[one->kind], names[one->file], one->offset, one->length);
+    } else {
+        snprintf(text, (size_t)room, "the end");
+    }
+    pthread_mutex_unlock(&lock);
+    return isSync;
+}
+
 // MARK: What a disk would hold
 
 struct image {
@@ -244,6 +260,7 @@ static void apply(struct image *image, const struct operation *one, int keepsSom
 int power_loss_replay(long point, int mode, unsigned long long seed, const char *target) {
     struct image images[MOST_FILES] = {0};
     long synced[MOST_FILES];
+    long lastSync = -1;
     for (int i = 0; i < MOST_FILES; i++) synced[i] = -1;
     pthread_mutex_lock(&lock);
     if (point > operationCount) point = operationCount;
@@ -251,7 +268,12 @@ int power_loss_replay(long point, int mode, unsigned long long seed, const char 
     for (long i = 0; i < point; i++) {
         int isDurable = operations[i].kind == SYNCS || (operations[i].kind == DELETES && operations[i].isDurable);
         if (isDurable) synced[operations[i].file] = i;
+        // File systems with a journal write changes of directories in their order: what was deleted before a sync of any
+        // file is gone with it.
+        if (operations[i].kind == SYNCS) lastSync = i;
     }
+    for (long i = 0; i < lastSync; i++)
+        if (operations[i].kind == DELETES && synced[operations[i].file] < i) synced[operations[i].file] = i;
     unsigned long long random = seed;
     for (long i = 0; i < point; i++) {
         const struct operation *one = &operations[i];

@@ -146,7 +146,7 @@ public enum QueueRebuild {
     }
 
     /// So that the names outlive a power failure (`man 2 fsync`).
-    private static func sync(_ directory: FilePath) throws(Failure) {
+    static func sync(_ directory: FilePath) throws(Failure) {
         do {
             let descriptor = try FileDescriptor.open(directory, .readOnly, options: [.directory, .closeOnExec])
             defer { try? descriptor.close() }

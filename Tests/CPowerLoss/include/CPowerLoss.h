@@ -20,6 +20,9 @@ long power_loss_operations(void);
 /// How many of them were syncs.
 long power_loss_syncs(void);
 
+/// Says in `text` what operation number `point` did; whether it was a sync is the answer.
+int power_loss_describe(long point, char *text, int room);
+
 /// Writes the files into the directory `target` as they would be had the power failed before operation number `point`
 /// (from 0). Not 0: it could not be done.
 int power_loss_replay(long point, int mode, unsigned long long seed, const char *target);
