@@ -91,7 +91,9 @@ let package = Package(
         tests("SyncCore", [system], exclude: ["Scenarios", "Golden"]),
         tests("FolderWatch", ["SyncCore", system]),
         tests("LocalFiles", ["SyncCore", "CLinux", crypto, system]),
-        tests("SQLiteQueue", ["SyncCore", grdb, logging, system], resources: [.copy("Golden")]),
+        // A VFS for SQLite that knows what a power failure would leave.
+        .target(name: "CPowerLoss", path: "Tests/CPowerLoss", linkerSettings: [.linkedLibrary("sqlite3")]),
+        tests("SQLiteQueue", ["SyncCore", "CPowerLoss", grdb, logging, system], resources: [.copy("Golden")]),
         tests("RedivisAPI", ["SyncCore", "RedivisSandbox", logging, nioCore, nioHTTP1, nioPosix, nioSSL]),
         tests("MappingConfig", ["SyncCore", system]),
         tests("SyncEngine", ["SyncCore", "SQLiteQueue", "LocalFiles", "FolderWatch", logging, system]),

@@ -20,6 +20,7 @@ struct ConfigurationBuilder {
     mutating func build(_ root: Node) throws(MappingFindings) -> Built {
         let (settings, blocks) = readFile(root)
         let mappings = blocks.compactMap { mapping($0) }
+        check(tokensOf: mappings.map(\.value), blocks)
         let configuration = Configuration(settings: agentSettings(settings), mappings: mappings.map(\.value))
         guard reader.findings.isEmpty else { throw MappingFindings(reader.findings) }
         let folders = mappings.map { ($0.value.id, $0.position) }
@@ -109,6 +110,36 @@ struct ConfigurationBuilder {
         return settings
     }
 
+    /// The token goes with the table: two for one would be used by turns.
+    private mutating func check(tokensOf mappings: [SyncCore.Mapping], _ blocks: [NamedBlock]) {
+        let blocks = Dictionary(blocks.map { ($0.id.value, $0.block) }) { first, _ in first }
+        var reported: Set<SourcePosition> = []
+        var byName: [String: [SyncCore.Mapping]] = [:]
+        for mapping in mappings {
+            let block = blocks[mapping.id.value] ?? [:]
+            if let file = mapping.tokenFile, let position = block["token_file"]?.position, !exists(file),
+                reported.insert(position).inserted
+            {
+                reader.report(
+                    position, "`token_file`: there is no file \(shown(file))",
+                    instead: "name a file that is there, from the root or from this file's folder")
+            }
+            let others = byName[mapping.table.looseName, default: []]
+            if let position = (block["token_file"] ?? block["table"])?.position,
+                let other = others.first(where: {
+                    $0.table.mayBeSame(as: mapping.table) && $0.tokenFile != mapping.tokenFile
+                })
+            {
+                reader.report(
+                    position,
+                    "the mappings `\(other.id)` and `\(mapping.id)` send to one table with different tokens, and a "
+                        + "token goes with its table",
+                    instead: "write the same `token_file` in both")
+            }
+            byName[mapping.table.looseName] = others + [mapping]
+        }
+    }
+
     private func shown(_ path: FilePath) -> String {
         path.lastComponent.map { Redaction.shown($0.string) == $0.string ? path.string : Redaction.shown($0.string) }
             ?? "/"
@@ -157,7 +188,7 @@ struct ConfigurationBuilder {
             createsVersion: flag("create_version", block) ?? true, onChange: choice("on_change", block) ?? .hold,
             watch: choice("watch", block) ?? .auto, poll: duration("poll", block, .mapping) ?? .seconds(60),
             readyMarker: text("ready_marker", block, .mapping).flatMap { ReadyMarker($0) },
-            isPaused: flag("paused", block) ?? false)
+            isPaused: flag("paused", block) ?? false, tokenFile: path("token_file", block, .mapping))
     }
 
     private mutating func reportMissing(_ named: NamedBlock) {

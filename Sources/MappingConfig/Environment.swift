@@ -83,7 +83,12 @@ public struct AgentEnvironment: Sendable {
 
     /// `token_file` of the mapping file; else `$REDIVIS_API_TOKEN`; else the systemd credential `redivis-token`; else
     /// `token` beside the mapping file. Blanks and line ends around it are dropped.
-    public func token(_ settings: AgentSettings, mappingFile: FilePath) throws(TokenProblem) -> FoundToken {
+    ///
+    /// - Parameter account: a mapping's own token file is the only place where its token is looked for.
+    public func token(
+        _ settings: AgentSettings, mappingFile: FilePath, of account: TokenAccount = .standard
+    ) throws(TokenProblem) -> FoundToken {
+        if let own = account.tokenFile { return try token(in: own) }
         if let named = settings.tokenFile { return try token(in: named) }
         if let text = variable("REDIVIS_API_TOKEN"), !text.allSatisfy(\.isWhitespace) {
             return FoundToken(

@@ -147,7 +147,9 @@ public enum Schema {
     private static let mapping: [SchemaKey] = [
         key("folder", .mapping, .folder, nil, "The folder that is watched; absolute."),
         key("table", .mapping, .table, nil, "The table that its files go to, as `owner.dataset[:id].table[:id]`."),
-        key("token_file", .mapping, .path, "null", .defaultOnly, "Where this table needs another token."),
+        key(
+            "token_file", .mapping, .path, "null",
+            "Where this table needs another token: its file, relative to this file; it must be there."),
         key(
             "kind", .mapping, .choice(["rows", "files"]), "rows", .values(["rows"]),
             "`rows`: an upload for each file; `files`: raw files of a file-index table."),

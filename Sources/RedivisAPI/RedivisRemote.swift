@@ -66,6 +66,8 @@ public final class RedivisRemote: UploadRemote {
     let basePath: String
     let rules: TokenRules
     let token: @Sendable () -> Secret
+    /// How far a refusal of the token reaches.
+    let tokenScope: Failure.Scope
     let wallClock: @Sendable () -> Timestamp
     let logger: Logger
     let userAgent: String
@@ -95,6 +97,7 @@ public final class RedivisRemote: UploadRemote {
         basePath = String(base.target.reversed().drop { $0 == "/" }.reversed())
         rules = TokenRules(api: base.origin, sendTokenTo: settings.sendTokenTo)
         self.token = token
+        tokenScope = .agent
         self.wallClock = wallClock
         self.logger = logger
         userAgent = "redivis-sync/\(settings.version)"
@@ -121,6 +124,22 @@ public final class RedivisRemote: UploadRemote {
     @discardableResult
     public func trust(_ certificateAuthorities: String?) throws(Failure) -> Bool {
         try trust.read(certificateAuthorities)
+    }
+
+    /// The same connections with another token, which is for some tables only: what is refused to it says nothing of
+    /// the others. The one that this was made of ends the connections.
+    public func using(token: @escaping @Sendable () -> Secret) -> RedivisRemote {
+        RedivisRemote(sharing: self, token: token)
+    }
+
+    private init(sharing other: RedivisRemote, token: @escaping @Sendable () -> Secret) {
+        (base, basePath, rules) = (other.base, other.basePath, other.rules)
+        self.token = token
+        tokenScope = .destination
+        (wallClock, logger, userAgent) = (other.wallClock, other.logger, other.userAgent)
+        (api, storage) = (other.api, other.storage)
+        // Whether limits are kept for each token is not known: together they never ask for more than one would.
+        (pacer, proxies, trust) = (other.pacer, other.proxies, other.trust)
     }
 
     /// Requests to the API go at this rate from now on.
@@ -162,7 +181,7 @@ public final class RedivisRemote: UploadRemote {
         let token = token().revealed
         guard TokenRules.isWellFormed(token) else {
             throw Failure(
-                .unauthorized, scope: .agent, "the token is empty or holds characters that no token has",
+                .unauthorized, scope: tokenScope, "the token is empty or holds characters that no token has",
                 hint: "check the token file: one line with the token and nothing else")
         }
         fields.append(("Authorization", "Bearer \(token)"))

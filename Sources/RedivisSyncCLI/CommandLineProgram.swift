@@ -66,7 +66,7 @@ struct RedivisSyncCommand: AsyncParsableCommand {
             RunCommand.self, CheckCommand.self, PlanCommand.self, StatusCommand.self, ListCommand.self,
             WhyCommand.self, RetryCommand.self, ForgetCommand.self, ResolveCommand.self, PauseCommand.self,
             ResumeCommand.self, WaitCommand.self, ReceiptsCommand.self, DoctorCommand.self, SandboxCommand.self,
-            SelftestCommand.self,
+            SelftestCommand.self, RebuildCommand.self,
         ])
 }
 

@@ -82,28 +82,29 @@ struct Setup: Sendable {
     }
 
     /// Nothing of the agent's own may lie in a mapped folder: it would be uploaded, and the token with it.
-    func refuseOwnFilesInFolders(token: AgentEnvironment.FoundToken?) throws(CommandFailure) {
-        let problems = problemsOfOwnFiles(in: file, token: token?.file)
+    func refuseOwnFilesInFolders(_ tokens: LiveTokens) throws(CommandFailure) {
+        let problems = problemsOfOwnFiles(in: file, tokens: tokens.files)
         guard problems.isEmpty else {
             throw CommandFailure(problems)
         }
     }
 
-    /// - Parameter token: where the token was found, if in a file.
-    func problemsOfOwnFiles(in file: LoadedMappingFile, token: FilePath? = nil) -> [MappingProblem] {
+    /// - Parameter tokens: where tokens were found, as far as in files; those that the mapping file names are looked at
+    ///   in any case.
+    func problemsOfOwnFiles(in file: LoadedMappingFile, tokens: [FilePath] = []) -> [MappingProblem] {
         var own = [LoadedMappingFile.OwnPath("the state directory", statePath)]
-        if let tokenFile = token ?? configuration.settings.tokenFile {
-            own.append(.init("the token file", tokenFile))
+        let named = [configuration.settings.tokenFile] + file.configuration.mappings.map(\.tokenFile)
+        own += Set(tokens + named.compactMap { $0 }).sorted { $0.string < $1.string }.map {
+            .init("the token file", $0)
         }
         return file.problems(ofOwn: own)
     }
 
-    func token() throws(CommandFailure) -> AgentEnvironment.FoundToken {
-        do throws(TokenProblem) {
-            return try environment.token(configuration.settings, mappingFile: file.path)
-        } catch {
-            throw CommandFailure(.noToken, error.description)
-        }
+    /// - Throws: where no mapping's token can be used.
+    func tokens() throws(CommandFailure) -> LiveTokens {
+        let tokens = LiveTokens(self)
+        if let problem = tokens.problemOfAll { throw CommandFailure(.noToken, problem.description) }
+        return tokens
     }
 
     // MARK: The state directory
@@ -179,9 +180,11 @@ struct Setup: Sendable {
 
     // MARK: The rest of the world
 
-    func remote(token: @escaping @Sendable () -> Secret, logger: Logger) throws(CommandFailure) -> RedivisRemote {
+    /// With the token of the whole mapping file; `TokenRemotes` makes those of single tables of it.
+    func remote(_ tokens: LiveTokens, logger: Logger) throws(CommandFailure) -> RedivisRemote {
         do throws(Failure) {
-            return try Self.remote(configuration.settings, token: token, logger: logger)
+            return try Self.remote(
+                configuration.settings, token: { tokens.secret(of: .standard) ?? Secret("") }, logger: logger)
         } catch {
             throw CommandFailure(.invalidMappingFile, error.description)
         }
@@ -200,11 +203,11 @@ struct Setup: Sendable {
             token: token, logger: logger, wallClock: SystemTime.wall)
     }
 
-    func ports(queue: SQLiteQueue, remote: RedivisRemote) -> EnginePorts {
+    func ports(queue: SQLiteQueue, remotes: TokenRemotes) -> EnginePorts {
         var generator = SystemRandomNumberGenerator()
         return EnginePorts(
             clock: SystemClock(drawingRunFrom: &generator), scanner: FolderTreeScanner(),
-            sources: LocalSourceReader(), queue: queue, remote: remote, random: { Double.random(in: 0..<1) })
+            sources: LocalSourceReader(), queue: queue, remotes: remotes, random: { Double.random(in: 0..<1) })
     }
 
     // MARK: Control

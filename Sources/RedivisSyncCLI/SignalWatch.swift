@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import UnixSignals
 
 /// Waits for SIGINT or SIGTERM, which end nothing by themselves from the moment on that this is made.
@@ -7,6 +8,15 @@ import UnixSignals
 /// is saved before it is acted on anyway.
 struct SignalWatch: Sendable {
     private let arrivals: AsyncStream<Void>
+    private let flag = Flag()
+
+    private final class Flag: Sendable {
+        // Raised by the task that listens, read by whoever asks.
+        let isRaised = Mutex(false)
+    }
+
+    /// Whether a signal has come.
+    var hasArrived: Bool { flag.isRaised.withLock { $0 } }
 
     /// - Parameters:
     ///   - withHangUp: whether SIGHUP, from a terminal that is closed, counts too.
@@ -18,6 +28,7 @@ struct SignalWatch: Sendable {
             withHangUp
             ? await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
             : await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        let flag = flag
         Task.detached {
             var count = 0
             for await signal in signals {
@@ -26,6 +37,7 @@ struct SignalWatch: Sendable {
                     last()
                     _exit(128 + signal.rawValue)
                 }
+                flag.isRaised.withLock { $0 = true }
                 arrived.yield()
             }
         }

@@ -1,4 +1,5 @@
 import GRDB
+import Glibc
 import Logging
 import SyncCore
 import Synchronization
@@ -19,6 +20,7 @@ public final class SQLiteQueue: DeliveryQueue {
     private let logger: Logger
     private let commits: CommitGroup
     private let receiptLog: ReceiptLog
+    private let health: DatabaseHealth
     /// What commands read.
     public let reader: QueueReader
     /// Rows that could not be read, told once each and passed over until the next start.
@@ -48,14 +50,30 @@ public final class SQLiteQueue: DeliveryQueue {
         self.logger = logger
         self.directory = directory
         let pool = try QueueDatabase.openForWriting(path)
+        // A journal that was deleted while the database was made must not come back with a power failure. Not every file
+        // system can do this; those that cannot do it by themselves.
+        try? QueueRebuild.sync(path.removingLastComponent())
         self.pool = pool
         let log = ReceiptLog(
             pool: pool, path: path.removingLastComponent().appending("receipts.jsonl"), logger: logger)
         receiptLog = log
-        reader = QueueReader(database: pool, path: path)
-        commits = CommitGroup(pool: pool, path: path) { Task { await log.noteCommit() } }
+        let health = DatabaseHealth(path: path)
+        self.health = health
+        reader = QueueReader(database: pool, path: path, health: health)
+        commits = CommitGroup(pool: pool, health: health) { Task { await log.noteCommit() } }
         try await log.start()
+        if Self.size(of: path) <= QueueDatabase.checkedAtStart { try QueueDatabase.checkWhole(pool, path) }
     }
+
+    private static func size(of path: FilePath) -> Int64 {
+        var status = stat()
+        return stat(path.string, &status) == 0 ? Int64(clamping: status.st_size) : 0
+    }
+
+    /// Waits until SQLite says that the database is damaged, for one caller. Nothing that is read then can be trusted:
+    /// the agent must end.
+    /// - Returns: what was found, with the command that mends it; `nil` where the task is cancelled.
+    public func damage() async -> Failure? { await health.damage() }
 
     /// Returns when every receipt that was committed is in `receipts.jsonl` and synced: before `run --once` ends.
     public func flushReceipts() async throws(Failure) { try await receiptLog.flush() }

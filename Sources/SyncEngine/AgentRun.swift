@@ -21,6 +21,8 @@ public struct AgentRun: Sendable {
 
     /// How often what could not be watched is tried again.
     static let watchRetry: Duration = .seconds(30)
+    /// How soon what the queue refused at the start is tried again.
+    static let queueRetry: Duration = .seconds(5)
     /// The longest that a service waits where nothing rings.
     static let longestPause: Duration = .seconds(60)
 
@@ -40,13 +42,13 @@ public struct AgentRun: Sendable {
             onRefusal: { await refusals.take($0) }, observer: observer)
         let follower = ImportFollower(ports: ports, directory: directory, observer: observer)
         let roots = KnownRoots()
+        let bell = settleBell
         let runner = DeliveryRunner(
             configuration: live, ports: ports, directory: directory, follower: follower, observer: observer,
-            roots: roots, closesRefusedTables: true)
+            roots: roots, closesRefusedTables: true, onResettled: { await bell.ring() })
         let dispatcher = DeliveryDispatcher(
             configuration: live, ports: ports, directory: directory, runner: runner, gates: gates, observer: observer)
         let intake = FolderIntake(configuration: live, ports: ports, host: host, observer: observer)
-        let bell = settleBell
         self.roots = roots
         self.scans = scans
         self.live = live
@@ -75,10 +77,10 @@ public struct AgentRun: Sendable {
 
     /// Runs until the task is cancelled; every file is then at a place that was saved.
     ///
-    /// - Throws: a `Failure` of kind `stateUnavailable` where the queue cannot be used at all.
+    /// - Throws: a `Failure` of kind `stateUnavailable` where what the queue holds cannot be read.
     public func run() async throws {
         let configuration = live.current
-        try await ports.queue.beginRun(configuration.mappings)
+        try await begin(configuration)
         for mapping in configuration.mappings {
             guard let root = try await ports.queue.folderIdentity(of: mapping.id, at: mapping.folder) else { continue }
             roots.learn(root, of: mapping.folder)
@@ -95,6 +97,20 @@ public struct AgentRun: Sendable {
                 group.addTask { await retryWatches() }
                 group.addTask { await folders.run(configuration) }
             }
+        }
+    }
+
+    /// Waits where the queue cannot be written, as on a full disk: an agent that stays does not give up for that.
+    private func begin(_ configuration: Configuration) async throws {
+        while true {
+            do throws(Failure) {
+                return try await ports.queue.beginRun(configuration.mappings)
+            } catch {
+                guard error.scope == .agent else { throw error }
+                observer(.queueProblem(error))
+                for service in EngineService.allCases { observer(.alive(service)) }
+            }
+            try await ports.clock.sleep(for: Self.queueRetry)
         }
     }
 
@@ -116,7 +132,9 @@ public struct AgentRun: Sendable {
     }
 
     /// The token may be another one by now, or a person wants to see at once whether a refusal was lifted.
-    public func retryRefusals() async { await tables.retryNow() }
+    ///
+    /// - Parameter accounts: whose token is another one; `nil`: all are asked.
+    public func retryRefusals(of accounts: Set<TokenAccount>? = nil) async { await tables.retryNow(of: accounts) }
 
     /// Looks through the folder of one mapping, or of all, once more; returns when that is over, and everything that
     /// lies there now has been noticed.

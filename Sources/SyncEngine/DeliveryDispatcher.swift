@@ -19,6 +19,8 @@ actor DeliveryDispatcher {
     private var upcoming: [Delivery] = []
     /// The one that was started to see whether a host that is away answers again.
     private var probe: DeliveryID?
+    /// How often in a row the queue could not be used.
+    private var troubles = 0
     /// Rows that could not be saved, left alone until then.
     private var resting: [DeliveryID: Rest] = [:]
 
@@ -39,8 +41,10 @@ actor DeliveryDispatcher {
     /// How many may be registered at once, for each transfer: Redivis is not asked by more than this.
     static let registrationsPerTransfer = 4
     /// After a save that failed: a disk that is full would otherwise have a session opened for each try, as fast as
-    /// the network goes; a row that contradicts itself would never let a single run end.
+    /// the network goes; a row that contradicts itself would never let a single run end. The rest of the queue doubles
+    /// while nothing can be saved.
     static let restOfQueue: Duration = .seconds(5)
+    static let longestRestOfQueue: Duration = .seconds(40)
     static let restOfRow: Duration = .seconds(600)
     /// So many rows are tried again meanwhile, and no more.
     static let mostResting = 8
@@ -134,10 +138,15 @@ actor DeliveryDispatcher {
     private func finished(_ id: DeliveryID, _ trouble: Failure?) async {
         if let trouble {
             let isOfRow = trouble.scope == .delivery
-            let pause = isOfRow ? Self.restOfRow : Self.restOfQueue
+            if !isOfRow { troubles = min(troubles + 1, 64) }
+            let rounds = (troubles - 1) / Self.mostResting
+            let pause =
+                isOfRow ? Self.restOfRow : min(Self.restOfQueue * (1 << min(rounds, 4)), Self.longestRestOfQueue)
             resting[id] = Rest(until: ports.clock.now().monotonic.advanced(by: pause), isOfRow: isOfRow)
             // Read before the trouble, or part of it: asked for again.
             upcoming = []
+        } else {
+            troubles = 0
         }
         active[id] = nil
         if probe == id { probe = nil }

@@ -10,6 +10,8 @@ struct DeliveryRunner: Sendable {
     var roots = KnownRoots()
     /// Whether a table that refuses a delivery, or the token, rests as a whole (`TableKeeper`).
     var closesRefusedTables = false
+    /// A file that changed on its way has begun to settle again, and no event may tell of that.
+    var onResettled: @Sendable () async -> Void = {}
 
     /// Ends when the delivery waits, rests, is handed to the table's follower, or belongs to somebody else by now.
     ///
@@ -45,6 +47,7 @@ struct DeliveryRunner: Sendable {
                     guard hasSlot else { break }
                 }
                 event = await work.perform(effect, of: turn.current)
+                if case .resettle = effect { await onResettled() }
                 if case .effectFailed(let failure)? = event { await directory.note(failure, about: delivery.table) }
             }
         } catch {

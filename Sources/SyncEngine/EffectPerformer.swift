@@ -55,7 +55,7 @@ actor EffectPerformer {
                 await follower.notice(delivery.table)
                 return nil
             case .withdraw(let registration):
-                try await ports.remote.withdraw(uri: registration.uri)
+                try await ports.remote(for: delivery.table).withdraw(uri: registration.uri)
                 try await forget(registration, of: delivery)
                 return .registrationWithdrawn
             case .resettle:
@@ -135,7 +135,7 @@ actor EffectPerformer {
             case (.preferred, .auto): try await preferredEndpoint()
             }
         return try await writing(to: delivery.table) { () async throws(Failure) in
-            try await ports.remote.openSession(
+            try await ports.remote(for: delivery.table).openSession(
                 SessionRequest(
                     table: delivery.table, endpoint: endpoint, size: delivery.size,
                     name: delivery.uploadName ?? "redivis-sync-\(delivery.id)", now: ports.clock.now().wall))
@@ -154,7 +154,7 @@ actor EffectPerformer {
     ) async throws(Failure) -> DeliveryEvent {
         let source = try await opened(delivery)
         try await position(source, at: range.lowerBound, proving: proof, delivery)
-        let answer = try await ports.remote.send(
+        let answer = try await ports.remote(for: delivery.table).send(
             watched(await source.read(to: range.upperBound), from: range.lowerBound, of: delivery), range: range,
             total: delivery.size, to: session)
         try await expectUnchanged(source, delivery)
@@ -203,7 +203,7 @@ actor EffectPerformer {
     }
 
     private func queryStatus(_ delivery: Delivery, _ session: UploadSession) async throws(Failure) -> DeliveryEvent {
-        let answer = try await ports.remote.status(of: session, total: delivery.size)
+        let answer = try await ports.remote(for: delivery.table).status(of: session, total: delivery.size)
         let offset: Int64? =
             switch answer.reply {
             case .stored(let offset): offset
@@ -230,7 +230,7 @@ actor EffectPerformer {
         _ delivery: Delivery, _ object: TransferredObject, _ name: String
     ) async throws(Failure) -> RemoteUpload {
         try await writing(to: delivery.table) { () async throws(Failure) in
-            try await ports.remote.register(
+            try await ports.remote(for: delivery.table).register(
                 RegistrationRequest(
                     table: delivery.table, name: name, session: object.session,
                     format: mapping?.format ?? UploadFormat()))

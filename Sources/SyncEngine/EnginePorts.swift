@@ -6,21 +6,52 @@ public struct EnginePorts: Sendable {
     public let scanner: any FolderScanner
     public let sources: any SourceReader
     public let queue: any DeliveryQueue
-    public let remote: any UploadRemote
+    /// What carries each table's token.
+    private let remotes: any TableRemotes
     /// Drawn evenly from 0..<1; the jitter of waits.
     public let random: @Sendable () -> Double
 
     public init(
         clock: any SyncClock, scanner: any FolderScanner, sources: any SourceReader, queue: any DeliveryQueue,
-        remote: any UploadRemote, random: @escaping @Sendable () -> Double
+        remotes: any TableRemotes, random: @escaping @Sendable () -> Double
     ) {
         self.clock = clock
         self.scanner = scanner
         self.sources = sources
         self.queue = queue
-        self.remote = remote
+        self.remotes = remotes
         self.random = random
     }
+
+    /// With one token for all tables.
+    public init(
+        clock: any SyncClock, scanner: any FolderScanner, sources: any SourceReader, queue: any DeliveryQueue,
+        remote: any UploadRemote, random: @escaping @Sendable () -> Double
+    ) {
+        self.init(
+            clock: clock, scanner: scanner, sources: sources, queue: queue, remotes: OneRemote(remote: remote),
+            random: random)
+    }
+
+    /// The token goes with the table: whoever asks about a table asks by this.
+    public func remote(for table: TableReference) -> any UploadRemote { remotes.remote(for: table) }
+
+    /// Tables of one account are refused together where Redivis refuses its token.
+    public func account(of table: TableReference) -> TokenAccount { remotes.account(of: table) }
+}
+
+/// Which token goes with which table.
+public protocol TableRemotes: Sendable {
+    /// Redivis, asked with the table's token.
+    func remote(for table: TableReference) -> any UploadRemote
+    func account(of table: TableReference) -> TokenAccount
+}
+
+private struct OneRemote: TableRemotes {
+    let remote: any UploadRemote
+
+    func remote(for table: TableReference) -> any UploadRemote { remote }
+    func account(of table: TableReference) -> TokenAccount { .standard }
 }
 
 /// What the engine tells while it works: for a terminal's progress bars and for the log.

@@ -207,7 +207,8 @@ actor FolderKeeper {
                 if await absence() != nil { return }
                 let began = ports.clock.now().monotonic
                 tell(.scanning)
-                guard try await intake.scan(mapping) else {
+                guard let isScanned = try await scanned() else { continue }
+                guard isScanned else {
                     // It is there and cannot be scanned: tried again, and not as fast as that fails.
                     return try await ports.clock.sleep(for: Self.absencePause)
                 }
@@ -219,6 +220,22 @@ actor FolderKeeper {
                 await scanBell.wait(
                     atMost: min(max(left ?? Self.longestWait, .milliseconds(10)), Self.longestWait), on: ports.clock)
             }
+        }
+    }
+
+    /// How long a scan is left alone that the queue did not take, as on a full disk; the watch goes on meanwhile.
+    static let queuePause: Duration = .seconds(15)
+
+    /// - Returns: `nil` where the queue could not be used: it is to be scanned again.
+    private func scanned() async throws -> Bool? {
+        do {
+            return try await intake.scan(mapping)
+        } catch let failure as Failure where failure.kind == .stateUnavailable {
+            observer(.queueProblem(failure))
+            mustScan = true
+            tell(state)
+            try await ports.clock.sleep(for: Self.queuePause)
+            return nil
         }
     }
 

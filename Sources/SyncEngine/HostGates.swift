@@ -151,10 +151,22 @@ struct GatedRemote: UploadRemote {
     }
 }
 
+/// Every table's remote, through the same gates.
+private struct GatedRemotes: TableRemotes {
+    let ports: EnginePorts
+    let gates: HostGates
+
+    func remote(for table: TableReference) -> any UploadRemote {
+        GatedRemote(remote: ports.remote(for: table), gates: gates)
+    }
+
+    func account(of table: TableReference) -> TokenAccount { ports.account(of: table) }
+}
+
 extension EnginePorts {
     func gated(by gates: HostGates) -> EnginePorts {
         EnginePorts(
             clock: clock, scanner: scanner, sources: sources, queue: queue,
-            remote: GatedRemote(remote: remote, gates: gates), random: random)
+            remotes: GatedRemotes(ports: self, gates: gates), random: random)
     }
 }

@@ -111,14 +111,15 @@ actor ImportFollower {
         var search = ImportSearch(batch)
         var hasMoved = false
         if batch.count < pages[table] ?? 0 {
-            hasMoved = try await ask(batch, &search, apply)
+            hasMoved = try await ask(batch, in: table, &search, apply)
         }
         if !search.isDone {
             hasMoved = try await walk(.draft, of: table, &search, apply) || hasMoved
         }
         if !search.isDone {
             // Not in the draft: it may have been released meanwhile.
-            let released = try await ports.remote.table(table).versions(releasedAfter: batch.oldestPredecessor)
+            let released = try await ports.remote(for: table).table(table).versions(
+                releasedAfter: batch.oldestPredecessor)
             for version in released where version != .draft && !search.isDone {
                 hasMoved = try await walk(version, of: table, &search, apply) || hasMoved
             }
@@ -137,13 +138,13 @@ actor ImportFollower {
 
     /// Each upload by its uri. What is not found is looked for in the listings.
     private func ask(
-        _ batch: [Delivery], _ search: inout ImportSearch,
+        _ batch: [Delivery], in table: TableReference, _ search: inout ImportSearch,
         _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
     ) async throws(Failure) -> Bool {
         var hasMoved = false
         for uri in batch.compactMap(\.registration?.uri) {
             let asked = ports.clock.now().monotonic
-            let answer = try await ports.remote.upload(uri: uri)
+            let answer = try await ports.remote(for: table).upload(uri: uri)
             listed += ports.clock.now().monotonic.since(asked) ?? .zero
             observer(.alive(.follower))
             guard let answer else { continue }
@@ -161,7 +162,7 @@ actor ImportFollower {
         var count = 0
         repeat {
             let asked = ports.clock.now().monotonic
-            let answer = try await ports.remote.uploads(of: table, in: version, page: page)
+            let answer = try await ports.remote(for: table).uploads(of: table, in: version, page: page)
             listed += ports.clock.now().monotonic.since(asked) ?? .zero
             observer(.alive(.follower))
             hasMoved = await report(search.meet(answer.uploads), apply) || hasMoved

@@ -72,7 +72,9 @@ public actor TableDirectory {
     func note(_ failure: Failure, about reference: TableReference) async {
         guard let onRefusal else { return }
         switch (failure.kind, failure.scope) {
-        case (.unauthorized, _): tables.removeAll()
+        case (.unauthorized, _):
+            let account = ports.account(of: reference)
+            tables = tables.filter { ports.account(of: $0.key) != account }
         case (.forbidden, .destination): tables[reference] = nil
         case (.forbidden, _), (.transient, _), (.throttled, _), (.sessionLost, _), (.sessionRefused, _), (.rejected, _),
             (.tooLarge, _), (.conflict, _), (.ambiguous, _), (.endpointMissing, _), (.unreadable, _), (.sourceGone, _),
@@ -87,7 +89,7 @@ public actor TableDirectory {
     /// Asks what the table is and brings the index of its uploads up to date.
     public func prepare(_ reference: TableReference) async throws(Failure) {
         let began = ports.clock.now().monotonic
-        let key = try await ports.remote.table(reference).key
+        let key = try await ports.remote(for: reference).table(reference).key
         try await alone(with: key) { () async throws(Failure) in
             let index = try await ports.queue.remoteIndex(of: key)
             let table = try await list(reference, releasedAfter: index.isComplete ? index.newestReleased : nil)
@@ -153,19 +155,19 @@ public actor TableDirectory {
         visit: (RemoteTable, TableVersion, [RemoteUpload], _ isFirst: Bool, _ isLast: Bool) async throws(Failure) ->
             Void
     ) async throws(Failure) -> RemoteTable {
-        var table = try await ports.remote.table(reference)
+        var table = try await ports.remote(for: reference).table(reference)
         while true {
             for version in table.versions(releasedAfter: newest) {
                 var page: String?
                 var isFirst = true
                 repeat {
-                    let answer = try await ports.remote.uploads(of: reference, in: version, page: page)
+                    let answer = try await ports.remote(for: reference).uploads(of: reference, in: version, page: page)
                     page = answer.nextPage
                     try await visit(table, version, answer.uploads, isFirst, page == nil)
                     isFirst = false
                 } while page != nil
             }
-            let after = try await ports.remote.table(reference)
+            let after = try await ports.remote(for: reference).table(reference)
             if after.hasDraft == table.hasDraft, after.released == table.released { return after }
             table = after
         }
@@ -182,10 +184,10 @@ public actor TableDirectory {
                 .forbidden, scope: .destination, "the dataset of \(reference) has no unreleased version",
                 hint: "open one on Redivis, or set create_version: true")
         }
-        try await ports.remote.openVersion(of: reference)
+        try await ports.remote(for: reference).openVersion(of: reference)
         // Two statements: an await on the right of an optional chain would suspend inside the dictionary's accessor,
         // which corrupts the task's memory (Swift 6.3).
-        let opened = try await ports.remote.table(reference)
+        let opened = try await ports.remote(for: reference).table(reference)
         tables[reference]?.table = opened
     }
 
@@ -194,7 +196,8 @@ public actor TableDirectory {
     /// - Parameter assumed: the table as it was known when the write was made; another delivery may have asked since.
     /// - Returns: whether the versions are others by now, so that the write may be tried again.
     public func hasMoved(_ reference: TableReference, since assumed: RemoteTable?) async -> Bool {
-        guard let assumed, tables[reference] != nil, let now = try? await ports.remote.table(reference) else {
+        guard let assumed, tables[reference] != nil, let now = try? await ports.remote(for: reference).table(reference)
+        else {
             return false
         }
         tables[reference]?.table = now

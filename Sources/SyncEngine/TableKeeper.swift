@@ -3,7 +3,7 @@ import SyncCore
 /// Keeps every table ready that a mapping or a row of the queue names: asks until it is, and again after a refusal.
 ///
 /// A refused table is asked about every five minutes. A refused token is asked about once a minute, by one table for
-/// all of them. Everything else is asked again after pauses that grow.
+/// all that it is for. Everything else is asked again after pauses that grow.
 actor TableKeeper {
     private let ports: EnginePorts
     private let directory: TableDirectory
@@ -16,7 +16,7 @@ actor TableKeeper {
     private var asking: Set<TableReference> = []
     private var waits: [TableReference: Wait] = [:]
     /// Until when nobody asks with a token that was refused.
-    private var tokenRests: MonotonicInstant?
+    private var tokenRests: [TokenAccount: MonotonicInstant] = [:]
 
     private struct Wait {
         var failures: Int
@@ -47,9 +47,11 @@ actor TableKeeper {
     }
 
     /// Asks again at once: the token or the mapping file may have changed.
-    func retryNow() async {
-        waits = [:]
-        tokenRests = nil
+    ///
+    /// - Parameter accounts: those whose token is another one; `nil`: all.
+    func retryNow(of accounts: Set<TokenAccount>? = nil) async {
+        waits = waits.filter { accounts?.contains(ports.account(of: $0.key)) == false }
+        tokenRests = tokenRests.filter { accounts?.contains($0.key) == false }
         await bell.ring()
     }
 
@@ -75,8 +77,8 @@ actor TableKeeper {
                 for table in wanted.subtracting(ready).subtracting(asking) where isDue(table) {
                     asking.insert(table)
                     group.addTask { await self.prepare(table) }
-                    // With a token that was refused, or to a host that is away, one question is enough.
-                    if tokenRests != nil || gates.rest(of: [.api]) != nil { break }
+                    // To a host that is away one question is enough.
+                    if gates.rest(of: [.api]) != nil { break }
                 }
                 await bell.wait(atMost: pause(ready), on: ports.clock)
             }
@@ -87,14 +89,20 @@ actor TableKeeper {
     private func isDue(_ table: TableReference) -> Bool {
         let now = ports.clock.now().monotonic
         if let rest = gates.rest(of: [.api]), !rest.isDue(at: now) || !asking.isEmpty { return false }
-        if let tokenRests, now.reached(tokenRests) == false || !asking.isEmpty { return false }
+        let account = ports.account(of: table)
+        if let rest = tokenRests[account] {
+            // With a token that was refused one question is enough.
+            guard now.reached(rest) != false, !asking.contains(where: { ports.account(of: $0) == account }) else {
+                return false
+            }
+        }
         return waits[table].map { now.reached($0.until) ?? true } ?? true
     }
 
     private func pause(_ ready: Set<TableReference>) -> Duration {
         let now = ports.clock.now().monotonic
         let open = wanted.subtracting(ready).subtracting(asking)
-        let rests = [tokenRests, gates.rest(of: [.api])?.until].compactMap { $0 }
+        let rests = tokenRests.values + [gates.rest(of: [.api])?.until].compactMap { $0 }
         let instants = open.compactMap { waits[$0]?.until } + rests
         guard !open.isEmpty, let next = instants.compactMap({ $0.since(now) }).filter({ $0 > .zero }).min() else {
             return Self.idlePause
@@ -106,7 +114,7 @@ actor TableKeeper {
         do throws(Failure) {
             try await directory.prepare(table)
             waits[table] = nil
-            tokenRests = nil
+            tokenRests[ports.account(of: table)] = nil
             asking.remove(table)
             await onReady(table)
         } catch {
@@ -123,7 +131,7 @@ actor TableKeeper {
         let pause: Duration
         switch failure.kind {
         case .unauthorized:
-            tokenRests = now.advanced(by: Self.afterRefusedToken)
+            tokenRests[ports.account(of: table)] = now.advanced(by: Self.afterRefusedToken)
             pause = .zero
         case .forbidden, .rejected, .tooLarge, .endpointMissing:
             pause = Self.afterRefusal

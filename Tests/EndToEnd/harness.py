@@ -213,8 +213,11 @@ class Agent:
     settings: dict = field(default_factory=dict)
     defaults: dict = field(default_factory=lambda: {"settle": "0s"})
     results: list[Result] = field(default_factory=list)
-    # Variables beside the plain ones.
+    # Put before every command, such as what enters a mount namespace; and on top of its environment.
+    prefix: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    # Where the state directory is seen from here, if elsewhere.
+    state_seen: Path | None = None
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -252,7 +255,7 @@ class Agent:
         return self
 
     def command(self, *arguments: str | bytes) -> list[str | bytes]:
-        return [binary(), *arguments, "--mapping-file", str(self.mapping_file)]
+        return [*self.prefix, binary(), *arguments, "--mapping-file", str(self.mapping_file)]
 
     def start(self, *arguments: str | bytes) -> subprocess.Popen[bytes]:
         """Starts it and does not wait; the caller ends it."""

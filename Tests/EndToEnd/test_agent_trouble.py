@@ -3,18 +3,15 @@ by itself once they are over, and until then nothing is forgotten and nobody is 
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from harness import BUSY, MIB, TOKEN, Agent, World, scaled
+from mounting import Mounts, mounts
 from watching import BY_EVENTS, Watching, registrations, settle_and_judge, until_arrived, watching
 
 OTHER = "demo_org.weather_stations.other"
@@ -202,41 +199,6 @@ def test_a_folder_that_comes_later(world: World) -> None:
         folder.mkdir()
         (folder / "a.csv").write_bytes(b"a\n")
         settle_and_judge(world, run, world.expect(folder))
-
-
-class Mounts:
-    """A mount namespace of its own, in which the agent runs and things are mounted; gone with the test."""
-
-    def __init__(self) -> None:
-        self.holder = subprocess.Popen(
-            ["unshare", "-m", "--propagation", "private", "sh", "-c", "echo; exec sleep 600"], stdout=subprocess.PIPE)
-        assert self.holder.stdout
-        self.holder.stdout.readline()
-
-    @property
-    def prefix(self) -> tuple[str, ...]:
-        return ("nsenter", "-t", str(self.holder.pid), "-m")
-
-    def run(self, *command: str | Path) -> None:
-        subprocess.run([*self.prefix, *map(str, command)], check=True, timeout=20)
-
-    def write(self, path: Path, content: bytes) -> None:
-        subprocess.run([*self.prefix, "sh", "-c", 'cat > "$0"', str(path)], input=content, check=True, timeout=20)
-
-    def close(self) -> None:
-        self.holder.kill()
-        self.holder.wait()
-
-
-@contextmanager
-def mounts() -> Iterator[Mounts]:
-    if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0:
-        pytest.skip("mounting needs root")
-    place = Mounts()
-    try:
-        yield place
-    finally:
-        place.close()
 
 
 @pytest.mark.parametrize("kind", ["bind", "other file system"])

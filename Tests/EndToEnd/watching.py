@@ -51,7 +51,7 @@ class Watching:
     # Asking
 
     def ask(self, request: dict) -> dict:
-        connection = _UnixConnection(str(self.agent.state / "control.sock"))
+        connection = _UnixConnection(str((self.agent.state_seen or self.agent.state) / "control.sock"))
         try:
             connection.request("POST", "/v1/control", json.dumps(request), {"Content-Type": "application/json"})
             return json.loads(connection.getresponse().read())

@@ -270,6 +270,44 @@ import Testing
         #expect(Self.problems(text) == ["m.yaml:" + expected])
     }
 
+    // MARK: Tokens
+
+    @Test(arguments: [
+        // Spelled otherwise, and one table all the same.
+        ("a.b.T", "/one", "token_file: /two"), ("a.b.t:9xyz", "/one", "token_file: null"),
+        ("a.b:ab12.t", "/one", "token_file: /two"),
+    ])
+    func refusesTwoTokensForOneTable(table: String, first: String, second: String) {
+        let text =
+            "defaults:\n  token_file: \(first)\nmappings:\n"
+            + "  x:\n    folder: /d\n    table: a.b.t\n  y:\n    folder: /e\n    table: \(table)\n    \(second)\n"
+        let column = "    token_file: ".count + 1
+        #expect(
+            Self.problems(text) == [
+                "m.yaml:10:\(column): the mappings `x` and `y` send to one table with different tokens, and a token "
+                    + "goes with its table; write the same `token_file` in both"
+            ])
+    }
+
+    @Test func takesOneTokenForOneTableAndAnotherForAnother() {
+        let text =
+            "mappings:\n" + "  x: {folder: /d, table: a.b.t, token_file: one}\n"
+            + "  y: {folder: /e, table: a.b.T, token_file: ./one}\n"
+            + "  z: {folder: /f, table: a.b.u}\n" + "  w: {folder: /g, table: \"a.b:1234.t:abcd\", token_file: one}\n"
+        #expect(Self.problems(text) == [])
+    }
+
+    @Test func aMappingsTokenFileMustBeThereAndIsToldOnce() {
+        let text =
+            "defaults:\n  token_file: /nope\nmappings:\n"
+            + "  x: {folder: /d, table: a.b.t}\n  y: {folder: /e, table: a.b.u}\n"
+        #expect(
+            Self.problems(text) == [
+                "m.yaml:2:15: `token_file`: there is no file /nope; name a file that is there, from the root or "
+                    + "from this file's folder"
+            ])
+    }
+
     // MARK: Later versions
 
     static let later: [(String, String, String)] = [
@@ -287,7 +325,6 @@ import Testing
     }
 
     @Test(arguments: [
-        ("token_file", "/x", "null"),
         ("create_table", "{merge_strategy: append}", "false"), ("release", "when_idle", "never"),
         ("after_delivery", "{move: /x}", "keep"),
         ("upload_while_growing", "true", "false"), ("priority", "5", "0"), ("window", "20:00-06:00", "always"),

@@ -19,7 +19,7 @@ final class QueueFixture: Sendable {
         queue = try await Self.open(folder)
     }
 
-    private init(folder: FilePath) async throws {
+    init(folder: FilePath) async throws {
         self.folder = folder
         queue = try await Self.open(folder)
     }

@@ -43,7 +43,7 @@ extension Review {
             var ports = fixture.ports(queue)
             ports = EnginePorts(
                 clock: ports.clock, scanner: PartialScanner(files: files, unreadable: unreadable),
-                sources: ports.sources, queue: queue, remote: ports.remote, random: ports.random)
+                sources: ports.sources, queue: queue, remote: fixture.remote, random: ports.random)
             let configuration = Configuration(settings: AgentSettings(), mappings: [mapping])
             let intake = FolderIntake(
                 configuration: LiveConfiguration(configuration), ports: ports, host: "host", observer: { _ in })

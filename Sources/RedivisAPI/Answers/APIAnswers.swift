@@ -7,6 +7,8 @@ struct APIAnswers: Sendable {
     let asked: String
     let now: Timestamp
     let secrets: [String]
+    /// How far a refusal of the token reaches: `destination` where it is for some tables only.
+    var tokenScope = Failure.Scope.agent
 
     /// - Returns: what a success carries.
     /// - Throws: `Failure`; `transient` also where a success cannot be read, since something in between may have
@@ -29,7 +31,7 @@ struct APIAnswers: Sendable {
         let retryAfter = RetryAfter.asked(by: answer, now: now)
         switch answer.status {
         case 401:
-            return Self.unauthorized(said)
+            return Self.unauthorized(said, tokenScope)
         case 407:
             return Failure(.transient, scope: .agent, said, hint: "a proxy asks for a password")
         case 429:
@@ -47,7 +49,7 @@ struct APIAnswers: Sendable {
                 .transient, "\(asked): a web page (\(answer.status)) answered in the place of Redivis",
                 hint: "look for a proxy or a log-in page between this machine and Redivis")
         case 403:
-            return Self.forbidden(said, words)
+            return Self.forbidden(said, words, tokenScope)
         case 404:
             return Failure(
                 .forbidden, scope: .destination, said,
@@ -57,20 +59,20 @@ struct APIAnswers: Sendable {
         }
     }
 
-    static func unauthorized(_ said: String) -> Failure {
+    static func unauthorized(_ said: String, _ scope: Failure.Scope) -> Failure {
         Failure(
-            .unauthorized, scope: .agent, said,
+            .unauthorized, scope: scope, said,
             hint: "the token is not accepted: make a new one with the scope data.edit, and see "
                 + "`redivis-sync check --online`")
     }
 
-    static func forbidden(_ said: String, _ words: ServerWords) -> Failure {
+    static func forbidden(_ said: String, _ words: ServerWords, _ scope: Failure.Scope) -> Failure {
         guard words.code?.lowercased().contains("insufficient_scope") ?? false else {
             return Failure(
                 .forbidden, scope: .destination, said, hint: "give the token's owner edit access to the dataset")
         }
         return Failure(
-            .unauthorized, scope: .agent, said,
+            .unauthorized, scope: scope, said,
             hint: "the token lacks the scope \(words.scope ?? "data.edit"): make one that has data.edit")
     }
 

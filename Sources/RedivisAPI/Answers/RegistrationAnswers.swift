@@ -7,6 +7,8 @@ struct RegistrationAnswers: Sendable {
     let name: String
     let now: Timestamp
     let secrets: [String]
+    /// How far a refusal of the token reaches.
+    var tokenScope = Failure.Scope.agent
 
     private var asked: String { "registering \(ServerWords.clean(name, secrets: []))" }
 
@@ -29,14 +31,14 @@ struct RegistrationAnswers: Sendable {
         case 429:
             return Failure(.throttled, scope: .agent, said, retryAfter: RetryAfter.asked(by: answer, now: now))
         case 401:
-            return APIAnswers.unauthorized(said)
+            return APIAnswers.unauthorized(said, tokenScope)
         case 408, 425, 407, ..<400, 500...:
             return ambiguous("Redivis answered \(answer.status)")
         case _ where answer.isWebPage:
             // Who wrote it may have done so before or after it let the request through.
             return ambiguous("a web page (\(answer.status)) answered")
         case 403:
-            return APIAnswers.forbidden(said, words)
+            return APIAnswers.forbidden(said, words, tokenScope)
         case 404:
             return Self.meansUploadID(words)
                 ? Failure(.rejected, said)

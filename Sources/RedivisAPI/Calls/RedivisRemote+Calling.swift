@@ -9,7 +9,7 @@ extension RedivisRemote {
     static let resourceLimit = 4 << 20
 
     func answers(_ asked: String) -> APIAnswers {
-        APIAnswers(asked: asked, now: wallClock(), secrets: [token().revealed])
+        APIAnswers(asked: asked, now: wallClock(), secrets: [token().revealed], tokenScope: tokenScope)
     }
 
     /// One request to the API, sent once, when its turn has come (`api_rate`).

@@ -5,7 +5,8 @@ extension RedivisRemote {
     public func register(_ request: RegistrationRequest) async throws(Failure) -> RemoteUpload {
         let answers = RegistrationAnswers(
             name: request.name, now: wallClock(),
-            secrets: Secrets.spellings(token: token(), session: WebAddress(request.session.url.revealed)))
+            secrets: Secrets.spellings(token: token(), session: WebAddress(request.session.url.revealed)),
+            tokenScope: tokenScope)
         let address = apiAddress("\(Self.tablePath(request.table.draftText))/uploads")
         let body = try WebRequest.Body.json(encoding: RegistrationBody(request))
         let answer: WebAnswer

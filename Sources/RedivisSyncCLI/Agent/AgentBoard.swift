@@ -31,7 +31,8 @@ final class AgentBoard: Sendable {
         var folders: [MappingID: Folder] = [:]
         var folderTroubles: [MappingID: Trouble] = [:]
         var tables: [TableReference: Trouble] = [:]
-        var token: Trouble?
+        /// Of token files that cannot be read now.
+        var tokens: [String: Trouble] = [:]
         var queue: Trouble?
         fileprivate var beats: [Organ: ContinuousClock.Instant] = [:]
         fileprivate var scanBegan: [MappingID: ContinuousClock.Instant] = [:]
@@ -115,11 +116,14 @@ final class AgentBoard: Sendable {
         }
     }
 
-    func tokenProblem(_ words: String?) {
+    /// These, and no others.
+    func tokenProblems(_ problems: Set<String>) {
         let now = wall()
         state.withLock { state in
-            guard words != state.token?.words else { return }
-            state.token = words.map { Trouble(words: $0, since: now, failure: nil) }
+            state.tokens = state.tokens.filter { problems.contains($0.key) }
+            for words in problems where state.tokens[words] == nil {
+                state.tokens[words] = Trouble(words: words, since: now, failure: nil)
+            }
         }
     }
 

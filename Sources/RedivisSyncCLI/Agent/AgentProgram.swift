@@ -14,7 +14,7 @@ struct AgentProgram: Sendable {
     let setup: Setup
     let queue: SQLiteQueue
     let remote: RedivisRemote
-    let token: LiveToken
+    let tokens: LiveTokens
     let signals: SignalWatch
     let logger: Logger
 
@@ -27,7 +27,7 @@ struct AgentProgram: Sendable {
         // Until the service that answers it has begun; its default would end the program.
         signal(SIGHUP, SIG_IGN)
         let notifier = ServiceNotifier()
-        let ports = setup.ports(queue: queue, remote: remote)
+        let ports = setup.ports(queue: queue, remotes: TokenRemotes(remote, tokens))
         let watcher: InotifyFolderWatcher
         do throws(Failure) {
             watcher = try InotifyFolderWatcher(clock: ports.clock)
@@ -45,7 +45,7 @@ struct AgentProgram: Sendable {
                 board.observe(report)
             })
         let mappingFile = MappingFileService(
-            setup, agent: agent, token: token, remote: remote, sources: ports.sources, board: board,
+            setup, agent: agent, tokens: tokens, remote: remote, sources: ports.sources, board: board,
             notifier: notifier, logger: logger)
         let control = QueueControl(
             queue: queue, configuration: { board.snapshot.configuration }, clock: ports.clock,
@@ -54,7 +54,8 @@ struct AgentProgram: Sendable {
                 watcher: watcher, queue: queue))
         let services: [any Service] = [
             EngineServiceRunner(agent: agent), mappingFile,
-            ControlService(setup: setup, control: control, logger: logger),
+            ControlService(setup: setup, control: control, logger: logger), DamageService(queue: queue),
+            UnreadableRetry(queue: queue, sources: ports.sources, control: control, logger: logger),
             NotifyService(notifier: notifier, board: board, transfers: transfers, queue: queue, logger: logger),
         ]
         let group = ServiceGroup(configuration: .init(services: services, logger: logger.quiet))
@@ -111,20 +112,40 @@ private struct EngineServiceRunner: Service {
     }
 }
 
+/// Ends the agent where its database is damaged: what it would do by one cannot be trusted.
+private struct DamageService: Service {
+    let queue: SQLiteQueue
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            if let damage = await queue.damage() { throw damage }
+        }
+    }
+}
+
 /// Answers commands.
 private struct ControlService: Service {
     let setup: Setup
     let control: QueueControl
     let logger: Logger
 
+    static let pause: Duration = .seconds(10)
+
     func run() async throws {
         await cancelWhenGracefulShutdown {
-            do throws(Failure) {
-                try await setup.serveControl(control)
-            } catch {
-                // Files are delivered all the same; only commands that change something cannot be.
-                logger.error("commands cannot reach this agent", metadata: ["reason": "\(error)"])
-                try? await gracefulShutdown()
+            var told = ""
+            while !Task.isCancelled {
+                do throws(Failure) {
+                    try await setup.serveControl(control)
+                } catch {
+                    // Files are delivered all the same; only commands that change something cannot be. A disk that is
+                    // full passes.
+                    if told != error.description {
+                        logger.error("commands cannot reach this agent", metadata: ["reason": "\(error)"])
+                    }
+                    told = error.description
+                }
+                try? await Task.sleep(for: Self.pause)
             }
         }
     }

@@ -15,7 +15,7 @@ import UnixSignals
 actor MappingFileService: Service {
     private let setup: Setup
     private let agent: AgentRun
-    private let token: LiveToken
+    private let tokens: LiveTokens
     private let remote: RedivisRemote
     private let board: AgentBoard
     private let notifier: ServiceNotifier
@@ -26,7 +26,7 @@ actor MappingFileService: Service {
     private var inForce: Configuration
     /// What is wrong with the file as it is now.
     private var refused: [MappingProblem] = []
-    private var lastTokenProblem: TokenProblem?
+    private var lastTokenProblems: Set<String> = []
     private var lastTrustProblem: Failure?
     /// Whether the file is being read or taken up, and who waits for that: an older content must not end up in force
     /// because its taking up took longer.
@@ -38,12 +38,12 @@ actor MappingFileService: Service {
     static let looksPerTokenRead = 4
 
     init(
-        _ setup: Setup, agent: AgentRun, token: LiveToken, remote: RedivisRemote, sources: any SourceReader,
+        _ setup: Setup, agent: AgentRun, tokens: LiveTokens, remote: RedivisRemote, sources: any SourceReader,
         board: AgentBoard, notifier: ServiceNotifier, logger: Logger
     ) {
         self.setup = setup
         self.agent = agent
-        self.token = token
+        self.tokens = tokens
         self.remote = remote
         self.board = board
         self.notifier = notifier
@@ -130,15 +130,21 @@ actor MappingFileService: Service {
 
     private func takeUp(_ file: LoadedMappingFile) async {
         let (configuration, waiting) = file.configuration.keepingWhatNeedsARestart(from: inForce)
+        let before = inForce
+        // Before the tables of the new file are asked for.
+        var changed = tokens.takeUp(configuration)
         do throws(Failure) {
             try remote.trust(configuration.settings.certificateAuthorities?.string)
             try await agent.takeUp(configuration)
             remote.pace(configuration.settings.apiRate)
         } catch {
+            changed.formUnion(tokens.takeUp(before))
+            await use(changed)
             board.mappingFile(problems: ["the edited mapping file could not be taken up: \(error)"])
             await look.forget()
             return
         }
+        await use(changed)
         if file.bytes != loaded.bytes {
             logger.notice("the mapping file was taken up", metadata: ["mappings": "\(configuration.mappings.count)"])
         }
@@ -148,11 +154,12 @@ actor MappingFileService: Service {
         board.mappingFile(
             takenUp: configuration,
             problems: waiting.map { "\(file.path): `\($0)` was edited; restart the agent for that to take effect" })
-        do {
+        do throws(CommandFailure) {
             try LastGoodMappingFile.keep(file, in: setup.statePath)
         } catch {
+            let words = error.lines.joined(separator: "; ")
             logger.warning(
-                "the mapping file could not be kept for the next start", metadata: ["reason": "\(error)"])
+                "the mapping file could not be kept for the next start", metadata: ["reason": "\(words)"])
         }
     }
 
@@ -171,20 +178,20 @@ actor MappingFileService: Service {
     }
 
     private func refreshToken() async {
-        do throws(TokenProblem) {
-            let isNew = try token.refresh()
-            lastTokenProblem = nil
-            board.tokenProblem(nil)
-            guard isNew else { return }
-            logger.notice("another token is used from now on")
-            await agent.retryRefusals()
-        } catch {
-            board.tokenProblem(error.description)
-            if lastTokenProblem == nil {
-                logger.warning("the token cannot be read; the last one is used", metadata: ["reason": "\(error)"])
-            }
-            lastTokenProblem = error
+        await use(tokens.refresh())
+    }
+
+    /// Those whose tables Redivis is to be asked about at once.
+    private func use(_ changed: Set<TokenAccount>) async {
+        let problems = Set(tokens.problems.values.map(\.description))
+        board.tokenProblems(problems)
+        for problem in problems.subtracting(lastTokenProblems).sorted() {
+            logger.warning("a token cannot be read; the last one, if any, is used", metadata: ["reason": "\(problem)"])
         }
+        lastTokenProblems = problems
+        guard !changed.isEmpty else { return }
+        logger.notice("another token is used from now on")
+        await agent.retryRefusals(of: changed)
     }
 }
 

@@ -103,7 +103,9 @@ extension AgentBoard.State {
                 AgentProblem(
                     kind, "table \(table): \(trouble.words)", since: trouble.since, remedy: trouble.failure?.hint))
         }
-        if let token { problems.append(AgentProblem(.token, token.words, since: token.since)) }
+        problems += tokens.sorted { $0.key < $1.key }.map { words, trouble in
+            AgentProblem(.token, words, since: trouble.since)
+        }
         if let queue {
             problems.append(AgentProblem(.state, queue.words, since: queue.since, remedy: queue.failure?.hint))
         }

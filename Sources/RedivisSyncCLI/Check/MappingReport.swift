@@ -1,5 +1,6 @@
 import FolderWatch
 import LocalFiles
+import MappingConfig
 import RedivisAPI
 import SQLiteQueue
 import SyncCore
@@ -19,6 +20,8 @@ struct MappingReport: Encodable {
     /// Why no new transfer of it begins; `nil` where it is not paused.
     private(set) var paused: String?
     private(set) var online: Online?
+    /// Where its own token came from, never the token; `nil` where it has none, or Redivis was not asked.
+    private(set) var tokenSource: String?
     private var pause: Pauses.Reason?
     /// How Redivis refused the table, or why it could not be asked.
     private(set) var refusal: Failure.Kind?
@@ -27,6 +30,7 @@ struct MappingReport: Encodable {
         case mapping, folder, table, taken, problems, paused, online
         case takenBytes = "taken_bytes"
         case leftOut = "left_out"
+        case tokenSource = "token_source"
         case leftOutBy = "left_out_by"
     }
 
@@ -49,12 +53,11 @@ struct MappingReport: Encodable {
         }
     }
 
-    init(_ mapping: Mapping, _ configuration: Configuration, _ remote: RedivisRemote?) async {
+    init(_ mapping: Mapping, _ configuration: Configuration) async {
         self.mapping = mapping.id.value
         folder = mapping.folder.string
         table = mapping.table.text
         await scan(mapping, configuration)
-        if let remote { await ask(remote, mapping) }
     }
 
     private mutating func scan(_ mapping: Mapping, _ configuration: Configuration) async {
@@ -78,7 +81,17 @@ struct MappingReport: Encodable {
         (taken, takenBytes, leftOut, leftOutBy) = (counted.taken, counted.bytes, counted.leftOut, counted.rules)
     }
 
-    private mutating func ask(_ remote: RedivisRemote, _ mapping: Mapping) async {
+    /// - Parameter token: of the mapping, which `remote` carries.
+    mutating func ask(
+        _ remote: RedivisRemote, _ token: Result<AgentEnvironment.FoundToken, TokenProblem>, _ mapping: Mapping
+    ) async {
+        switch token {
+        case .success(let found): if mapping.tokenFile != nil { tokenSource = found.source }
+        case .failure(let problem):
+            refusal = .unauthorized
+            note(problem.description)
+            return
+        }
         do throws(Failure) {
             let found = try await remote.table(mapping.table)
             online = Online(
@@ -167,6 +180,7 @@ extension MappingReport {
         sheet.heading("\(mapping)  \(verdict)", mark: (isFine ? "✓" : "✗", isFine ? .good : .bad))
         sheet.field("folder", folder)
         sheet.field("table", online?.table ?? table)
+        if let tokenSource { sheet.field("token", "its own, from \(tokenSource)") }
         if isFine || taken + leftOut > 0 {
             sheet.field("takes", "\(Words.count(taken, "file")), \(Words.bytes(takenBytes))")
         }

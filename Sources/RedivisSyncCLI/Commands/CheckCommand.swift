@@ -29,14 +29,18 @@ struct CheckCommand: AsyncParsableCommand {
     }
 
     private func check(_ setup: Setup) async throws(CommandFailure) {
-        try setup.refuseOwnFilesInFolders(token: try? setup.token())
-        let token = online ? try setup.token() : nil
-        let remote = try token.map { token throws(CommandFailure) in
-            try setup.remote(token: { token.secret }, logger: options.logger())
-        }
-        var report = CheckReport(setup, tokenSource: token?.source)
+        let tokens = LiveTokens(setup)
+        try setup.refuseOwnFilesInFolders(tokens)
+        if online, let problem = tokens.problemOfAll { throw CommandFailure(.noToken, problem.description) }
+        let remote = online ? try setup.remote(tokens, logger: options.logger()) : nil
+        let remotes = remote.map { TokenRemotes($0, tokens) }
+        let standard = online ? try? tokens.found(.standard).get() : nil
+        var report = CheckReport(setup, tokenSource: standard?.source)
         for mapping in setup.configuration.mappings {
-            report.mappings.append(await MappingReport(mapping, setup.configuration, remote))
+            let account = TokenAccount(tokenFile: mapping.tokenFile)
+            var entry = await MappingReport(mapping, setup.configuration)
+            if let remotes { await entry.ask(remotes.remote(of: account), tokens.found(account), mapping) }
+            report.mappings.append(entry)
         }
         await remote?.shutdown()
         // The folders were looked at with the rights of whoever asks; the state directory is its owner's.

@@ -38,18 +38,14 @@ struct ReceiptsCommand: AsyncParsableCommand {
         let since = since?.timestamp(now: SystemTime.wall())
         guard verify else { return try await print(setup, since) }
         // Before the state directory is opened: as root, the rest is done as its owner.
-        let token = Result { () throws(TokenProblem) in
-            try setup.environment.token(setup.configuration.settings, mappingFile: setup.file.path)
-        }
+        let tokens = LiveTokens(setup)
         var report = VerificationReport(since: since)
         if let reader = try setup.openReader() {
-            let remote = try? token.get()
-            let connection = try remote.map { token throws(CommandFailure) in
-                try setup.remote(token: { token.secret }, logger: options.logger())
-            }
+            let connection = tokens.problemOfAll == nil ? try setup.remote(tokens, logger: options.logger()) : nil
             let verification = ReceiptVerification(setup: setup, reader: reader, since: since)
             do throws(Failure) {
-                report = try await verification.run(connection, token)
+                report = try await verification.run(
+                    connection.map { TokenRemotes($0, tokens) }, without: tokens.problemOfAll)
             } catch {
                 await connection?.shutdown()
                 throw CommandFailure(error)

@@ -32,33 +32,49 @@ struct RunCommand: AsyncParsableCommand {
             CommandFailure(problems.problems).write()
             StandardError.write("redivis-sync: going on with the last good mapping file; mend the problems above\n")
         }
-        let token = try setup.token()
-        try setup.refuseOwnFilesInFolders(token: token)
-        let queue = try await setup.openQueue(logger: logger)
-        if setup.problems == nil { try LastGoodMappingFile.keep(setup.file, in: setup.statePath) }
-        let liveToken = LiveToken(token, setup)
-        let remote = try setup.remote(token: { liveToken.current }, logger: logger)
+        let tokens = try setup.tokens()
+        try setup.refuseOwnFilesInFolders(tokens)
+        let queue: SQLiteQueue
+        if once {
+            queue = try await setup.openQueue(logger: logger)
+        } else {
+            let room = StateRoom(setup: setup, signals: signals, logger: logger)
+            guard let opened = try await room.openQueue() else { return }
+            queue = opened
+        }
+        if setup.problems == nil { keepMappingFile(setup, logger) }
+        let remote = try setup.remote(tokens, logger: logger)
         guard once else {
             try await AgentProgram(
-                setup: setup, queue: queue, remote: remote, token: liveToken, signals: signals, logger: logger
+                setup: setup, queue: queue, remote: remote, tokens: tokens, signals: signals, logger: logger
             ).run()
             await remote.shutdown()
             return
         }
-        let ending = await deliver(setup, queue, remote, signals, logger)
+        let ending = await deliver(setup, queue, TokenRemotes(remote, tokens), signals, logger)
         await remote.shutdown()
         try await ending.report(queue, setup.configuration)
         if setup.problems != nil { throw CommandFailure(.somethingLeft, []) }
     }
 
+    private func keepMappingFile(_ setup: Setup, _ logger: Logger) {
+        do throws(CommandFailure) {
+            try LastGoodMappingFile.keep(setup.file, in: setup.statePath)
+        } catch {
+            // A full disk says so soon enough where it matters.
+            let words = error.lines.joined(separator: "; ")
+            logger.warning("the mapping file could not be kept for the next start", metadata: ["reason": "\(words)"])
+        }
+    }
+
     private func deliver(
-        _ setup: Setup, _ queue: SQLiteQueue, _ remote: RedivisRemote, _ signals: SignalWatch, _ logger: Logger
+        _ setup: Setup, _ queue: SQLiteQueue, _ remotes: TokenRemotes, _ signals: SignalWatch, _ logger: Logger
     ) async -> RunEnding {
         LocalSourceReader.ignoreLeaseSignals()
         let showsProgress = ProgressDisplay.isWanted
         // On a terminal the bars tell what happens; troubles are still written, and what was asked for.
         let board = RunBoard(logger: showsProgress && !options.asksForLog ? logger.quieter : logger)
-        let ports = setup.ports(queue: queue, remote: remote)
+        let ports = setup.ports(queue: queue, remotes: remotes)
         let run = OnceRun(
             configuration: setup.configuration, ports: ports, host: Setup.hostName, observer: board.observe)
         let configuration = setup.configuration
@@ -75,6 +91,7 @@ struct RunCommand: AsyncParsableCommand {
                     return nil
                 }
             }
+            group.addTask { await queue.damage().map { .failed($0) } }
             group.addTask {
                 await signals.wait()
                 return Task.isCancelled ? nil : .stopped

@@ -90,6 +90,14 @@ struct QueueControl: AgentControl {
         }
     }
 
+    /// As `retry` does, for one that is known.
+    /// - Returns: whether it is queued now.
+    func takeUpAgain(_ delivery: Delivery) async -> Bool {
+        guard case .changed? = try? await save(.retryRequested, delivery) else { return false }
+        await duties.queueChanged()
+        return true
+    }
+
     private func retryAll() async throws(Failure) -> ControlOutcome {
         var outcome = ControlOutcome()
         var last: DeliveryID?

@@ -40,12 +40,8 @@ struct Examination: Sendable {
 
     private func examine(_ tell: ([DoctorCheck]) -> Void) async {
         // While this may still be root: other users' processes, and a token that only root reads.
-        let token = setup.map { setup in
-            Result { () throws(TokenProblem) in
-                try environment.token(setup.configuration.settings, mappingFile: setup.file.path)
-            }
-        }
-        tell(mappingFile(token))
+        let tokens = setup.map { LiveTokens($0) }
+        tell(mappingFile(tokens))
         let inotify = inotifyBeforeBecomingOwner()
         if let state = statePath {
             becomeOwner()
@@ -58,14 +54,12 @@ struct Examination: Sendable {
             ])
         }
         await machine(inotify, tell)
-        await redivis(token, tell)
+        await redivis(tokens, tell)
     }
 
     // MARK: Mapping file and state
 
-    private func mappingFile(
-        _ token: Result<AgentEnvironment.FoundToken, TokenProblem>?
-    ) -> [DoctorCheck] {
+    private func mappingFile(_ tokens: LiveTokens?) -> [DoctorCheck] {
         if let trouble {
             guard trouble.status == .invalidMappingFile else {
                 return [.problem(.stateDirectory, trouble.lines.joined(separator: "; "), "name one that can be used")]
@@ -74,7 +68,7 @@ struct Examination: Sendable {
         }
         guard let setup else { return [] }
         do throws(CommandFailure) {
-            try setup.refuseOwnFilesInFolders(token: try? token?.get())
+            if let tokens { try setup.refuseOwnFilesInFolders(tokens) }
             return MappingFileCheck.check(setup)
         } catch {
             return MappingFileCheck.check(error)
@@ -117,26 +111,34 @@ struct Examination: Sendable {
 
     // MARK: Redivis
 
-    private func redivis(
-        _ token: Result<AgentEnvironment.FoundToken, TokenProblem>?, _ tell: ([DoctorCheck]) -> Void
-    ) async {
+    private func redivis(_ tokens: LiveTokens?, _ tell: ([DoctorCheck]) -> Void) async {
         let remote: RedivisRemote
         do throws(Failure) {
-            let secret = token.flatMap { try? $0.get().secret }
-            remote = try Setup.remote(settings, token: { secret ?? Secret("") }, logger: logger)
+            remote = try Setup.remote(
+                settings, token: { tokens?.secret(of: .standard) ?? Secret("") }, logger: logger)
         } catch {
             tell([.problem(.api, error.summary, error.hint ?? "mend the mapping file")])
             return
         }
         let server = await ServerFacts(of: remote)
         tell(server.checks + [ProxyFacts.now(remote, isReached: server.isReached).check])
-        if let token {
-            var facts = TokenFacts(token)
-            if server.isReached, let mapping = setup?.configuration.mappings.first {
-                await facts.ask(remote, for: mapping)
+        if let tokens, let configuration = setup?.configuration {
+            let remotes = TokenRemotes(remote, tokens)
+            for mapping in configuration.firstOfEachAccount {
+                let account = TokenAccount(tokenFile: mapping.tokenFile)
+                var facts = TokenFacts(tokens.found(account))
+                if server.isReached { await facts.ask(remotes.remote(of: account), for: mapping) }
+                tell(facts.checks)
             }
-            tell(facts.checks)
         }
         await remote.shutdown()
+    }
+}
+
+extension Configuration {
+    /// One mapping for each token, in the order of the file.
+    fileprivate var firstOfEachAccount: [Mapping] {
+        var met: Set<TokenAccount> = []
+        return mappings.filter { met.insert(TokenAccount(tokenFile: $0.tokenFile)).inserted }
     }
 }

@@ -67,6 +67,6 @@ struct MappingEdit: Encodable, Hashable {
         Rule("ready_marker") { $0.readyMarker }, Rule("watch") { $0.watch }, Rule("poll") { $0.poll },
         Rule("upload_name") { $0.uploadName }, Rule("format") { $0.format }, Rule("verify") { $0.verification },
         Rule("endpoint") { $0.endpoint }, Rule("create_version") { $0.createsVersion },
-        Rule("on_change") { $0.onChange }, Rule("paused") { $0.isPaused },
+        Rule("on_change") { $0.onChange }, Rule("paused") { $0.isPaused }, Rule("token_file") { $0.tokenFile },
     ]
 }

@@ -13,10 +13,10 @@ struct ReceiptVerification: Sendable {
     private static let page = 500
 
     /// - Parameters:
-    ///   - remote: `nil` where there is no token.
-    ///   - token: why there is none.
+    ///   - remotes: `nil` where there is no token.
+    ///   - problem: why there is none.
     func run(
-        _ remote: RedivisRemote?, _ token: Result<AgentEnvironment.FoundToken, TokenProblem>
+        _ remotes: TokenRemotes?, without problem: TokenProblem?
     ) async throws(Failure) -> VerificationReport {
         var report = VerificationReport(since: since)
         let progress = VerificationProgress()
@@ -29,24 +29,25 @@ struct ReceiptVerification: Sendable {
         let tables = try await reader.tablesOfReceipts(since: since, upTo: last)
         for table in tables.sorted(by: { $0.value < $1.value }) {
             var entry = VerificationReport.Table(table: table.value)
-            if let remote { await list(table, remote, into: listing, &entry, progress) }
+            if let remotes { await list(table, remotes, into: listing, &entry, progress) }
             report.tables.append(entry)
         }
-        if case .failure(let problem) = token { report.note(problem) }
-        try await walk(upTo: last, listing, asked: remote != nil, &report, progress)
+        if let problem { report.note(problem) }
+        try await walk(upTo: last, listing, asked: remotes != nil, &report, progress)
         return report
     }
 
     // MARK: Redivis
 
     private func list(
-        _ key: TableKey, _ remote: RedivisRemote, into listing: UploadListing,
+        _ key: TableKey, _ remotes: TokenRemotes, into listing: UploadListing,
         _ entry: inout VerificationReport.Table, _ progress: VerificationProgress
     ) async {
         do throws(Failure) {
             guard let reference = try? TableReference(parsing: key.value) else {
                 throw Failure(.rejected, "\(key) is no reference to a table")
             }
+            let remote = remotes.remote(for: reference)
             let table = try await remote.table(reference)
             let versions = (table.hasDraft ? [TableVersion.draft] : []) + table.released.map { .released($0) }
             var listed = 0

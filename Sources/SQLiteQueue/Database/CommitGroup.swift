@@ -22,7 +22,7 @@ actor CommitGroup {
     }
 
     private let pool: DatabasePool
-    private let path: FilePath
+    private let health: DatabaseHealth
     private let onReceipts: @Sendable () -> Void
     private var waiting: [Member] = []
     private var isDraining = false
@@ -35,9 +35,9 @@ actor CommitGroup {
     private static let gathering: Duration = .milliseconds(1)
 
     /// - Parameter onReceipts: called after each commit that wrote receipts.
-    init(pool: DatabasePool, path: FilePath, onReceipts: @escaping @Sendable () -> Void) {
+    init(pool: DatabasePool, health: DatabaseHealth, onReceipts: @escaping @Sendable () -> Void) {
         self.pool = pool
-        self.path = path
+        self.health = health
         self.onReceipts = onReceipts
     }
 
@@ -52,9 +52,9 @@ actor CommitGroup {
             isDraining = true
             Task { await drain() }
         }
-        if let error { throw Failure.ofDatabase(error, at: path) }
+        if let error { throw health.failure(of: error) }
         guard let value = outcome.get() else {
-            throw Failure(.stateUnavailable, scope: .agent, "\(path): a write ended without a result")
+            throw Failure(.stateUnavailable, scope: .agent, "a write to the database ended without a result")
         }
         return value
     }
@@ -95,10 +95,18 @@ actor CommitGroup {
                     continuation.resume(returning: (errors, transaction.wroteReceipts))
                 } catch {
                     // The whole group was rolled back: a full disk, an I/O error.
+                    Self.makeRoom(after: error, database)
                     continuation.resume(returning: ([(any Error)?](repeating: error, count: group.count), false))
                 }
             }
         }
+    }
+
+    /// What is in the journal and not in the database yet takes up room twice, up to `wal_autocheckpoint`: on a disk that
+    /// is full, that may be all the room that there is to be had.
+    private static func makeRoom(after error: any Error, _ database: Database) {
+        guard (error as? DatabaseError)?.resultCode == .SQLITE_FULL else { return }
+        _ = try? database.checkpoint(.truncate)
     }
 
     /// Returns the error of one member that was rolled back alone; throws where the whole transaction is lost.

@@ -37,7 +37,7 @@ extension Failure {
 
     /// A lost database costs reading, never a second registration: everything is found again on the tables.
     private static func recovery(_ path: FilePath) -> String {
-        "stop the agent, move \(path), \(path)-wal and \(path)-shm aside and start it again: what was delivered is "
-            + "found again on the tables, and nothing is registered twice"
+        "stop the agent and run: \(QueueRebuild.command); it sets the database aside and makes a new one from "
+            + "receipts.jsonl and the tables, and nothing is registered twice"
     }
 }

@@ -42,7 +42,7 @@ enum QueueDatabase {
         }
     }
 
-    private static func configuration(readonly: Bool) -> GRDB.Configuration {
+    static func configuration(readonly: Bool) -> GRDB.Configuration {
         var configuration = GRDB.Configuration()
         configuration.readonly = readonly
         configuration.label = "queue"
@@ -61,6 +61,10 @@ enum QueueDatabase {
     private static func migrate(_ pool: DatabasePool, _ path: FilePath) throws {
         try pool.read { try refuseNewer($0, path) }
         try Schema.migrator.migrate(pool)
+    }
+
+    static func refuseNewer(_ reader: any DatabaseReader, _ path: FilePath) throws {
+        try reader.read { try refuseNewer($0, path) }
     }
 
     private static func refuseNewer(_ database: Database, _ path: FilePath) throws {

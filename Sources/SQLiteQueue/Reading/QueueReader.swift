@@ -7,10 +7,12 @@ import SystemPackage
 public struct QueueReader: Sendable {
     private let database: any DatabaseReader
     private let path: FilePath
+    private let health: DatabaseHealth
 
-    init(database: any DatabaseReader, path: FilePath) {
+    init(database: any DatabaseReader, path: FilePath, health: DatabaseHealth? = nil) {
         self.database = database
         self.path = path
+        self.health = health ?? DatabaseHealth(path: path)
     }
 
     /// Opens the queue of a state directory for reading; `nil` where there is none yet.
@@ -32,7 +34,7 @@ public struct QueueReader: Sendable {
                 continuation.resume(returning: Result { try body(try database.get()) })
             }
         }
-        do { return try result.get() } catch { throw Failure.ofDatabase(error, at: path) }
+        do { return try result.get() } catch { throw health.failure(of: error) }
     }
 
     // MARK: Lists

@@ -57,6 +57,23 @@ struct ReceiptFile: ~Copyable {
         }
     }
 
+    /// The last whole lines, without their newlines; fewer where there are fewer.
+    func lastLines(_ count: Int) throws(Failure) -> [[UInt8]] {
+        do {
+            let end = try descriptor.seek(offset: 0, from: .end)
+            var lines: [[UInt8]] = []
+            var keep = try endOfLastLine(before: end)
+            while keep > 0, lines.count < count {
+                let start = try endOfLastLine(before: keep - 1)
+                lines.append(try read(start, keep - 1))
+                keep = start
+            }
+            return lines.reversed()
+        } catch {
+            throw Self.failure(path, "read", error)
+        }
+    }
+
     /// One past the last newline that lies before `end`; 0 where there is none.
     private func endOfLastLine(before end: Int64) throws -> Int64 {
         var position = end

@@ -57,6 +57,13 @@ actor ReceiptLog {
         file = consume opened
         written = 0
         if let last { try takeUp(last) }
+        if written > 0, try tailIsTorn() { try setAside("its last lines were torn") }
+    }
+
+    /// Whether lines that may not have been synced when the power failed have holes: a file system may have kept the end
+    /// of what was appended and lost the middle, where it then reads zeros.
+    private func tailIsTorn() throws(Failure) -> Bool {
+        try file?.lastLines(Self.batch).contains { $0.contains(0) } ?? false
     }
 
     private func takeUp(_ line: String) throws(Failure) {

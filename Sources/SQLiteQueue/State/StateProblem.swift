@@ -57,7 +57,7 @@ public enum StateProblem: Error, Hashable, Sendable {
         case .otherMachine(let path):
             "if the other machine still runs its agent, give this host its own state_directory; if it is retired for "
                 + "good, remove the file \(path.appending(StateDirectory.machineFile))"
-        case .systemCall(_, _, .noSpace): "free space on that file system"
+        case .systemCall(_, _, .noSpace), .systemCall(_, _, .diskQuotaExceeded): "free space on that file system"
         case .systemCall(_, _, .readOnlyFileSystem): "mount that file system writable, or name another state_directory"
         case .systemCall(_, _, .permissionDenied): "see that the directories above it may be entered by this user"
         case .systemCall: "mend that, or name another state_directory in the mapping file"

@@ -30,6 +30,8 @@ public struct Mapping: Hashable, Sendable {
     public let readyMarker: ReadyMarker?
     /// Whether new transfers wait.
     public let isPaused: Bool
+    /// Where this mapping's table needs another token than the rest.
+    public let tokenFile: FilePath?
 
     public init(
         id: MappingID, folder: FilePath, table: TableReference, recursive: Bool = true,
@@ -39,7 +41,7 @@ public struct Mapping: Hashable, Sendable {
         uploadName: UploadNameTemplate, format: UploadFormat = UploadFormat(),
         verification: Verification = .md5, endpoint: EndpointPreference = .auto, createsVersion: Bool = true,
         onChange: ChangePolicy = .hold, watch: WatchPreference = .auto, poll: Duration = .seconds(60),
-        readyMarker: ReadyMarker? = nil, isPaused: Bool = false
+        readyMarker: ReadyMarker? = nil, isPaused: Bool = false, tokenFile: FilePath? = nil
     ) {
         self.id = id
         self.folder = folder
@@ -62,6 +64,7 @@ public struct Mapping: Hashable, Sendable {
         self.poll = poll
         self.readyMarker = readyMarker
         self.isPaused = isPaused
+        self.tokenFile = tokenFile
     }
 }
 
@@ -171,5 +174,11 @@ public struct Configuration: Hashable, Sendable {
 
     public func mapping(_ id: MappingID) -> Mapping? {
         mappings.first { $0.id == id }
+    }
+
+    /// Whose token goes with the table; `nil` where no mapping names it, in any of its spellings.
+    public func account(of table: TableReference) -> TokenAccount? {
+        let mapping = mappings.first { $0.table == table } ?? mappings.first { $0.table.mayBeSame(as: table) }
+        return mapping.map { TokenAccount(tokenFile: $0.tokenFile) }
     }
 }

@@ -106,7 +106,9 @@ extension Failure.Kind {
     public var verdictOnHost: VerdictOnHost {
         switch self {
         case .transient, .throttled, .ambiguous: .isAway
-        case .sessionLost, .sessionRefused, .unauthorized, .forbidden, .rejected, .conflict, .endpointMissing: .answers
+        case .sessionLost, .sessionRefused, .unauthorized, .forbidden, .rejected, .tooLarge, .conflict,
+            .endpointMissing:
+            .answers
         case .unreadable, .sourceGone, .sourceChanged, .stateUnavailable: .unknown
         }
     }
