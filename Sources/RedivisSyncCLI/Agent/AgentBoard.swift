@@ -28,6 +28,8 @@ final class AgentBoard: Sendable {
         var configuration: Configuration
         var loadedAt: Timestamp
         var mappingProblems: [String] = []
+        /// An edit that is not in force yet.
+        var edit: EditStatus?
         var folders: [MappingID: Folder] = [:]
         var folderTroubles: [MappingID: Trouble] = [:]
         var tables: [TableReference: Trouble] = [:]
@@ -99,6 +101,8 @@ final class AgentBoard: Sendable {
     }
 
     func mappingFile(problems: [String]) { state.withLock { $0.mappingProblems = problems } }
+
+    func mappingFile(edit: EditStatus?) { state.withLock { $0.edit = edit } }
 
     func mappingFile(takenUp configuration: Configuration, problems: [String]) {
         let now = wall()

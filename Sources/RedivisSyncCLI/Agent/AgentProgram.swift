@@ -45,8 +45,8 @@ struct AgentProgram: Sendable {
                 board.observe(report)
             })
         let mappingFile = MappingFileService(
-            setup, agent: agent, token: token, sources: ports.sources, board: board, notifier: notifier,
-            logger: logger)
+            setup, agent: agent, token: token, sources: ports.sources, reader: queue.reader, board: board,
+            notifier: notifier, logger: logger)
         let control = QueueControl(
             queue: queue, configuration: { board.snapshot.configuration }, clock: ports.clock,
             duties: WatchingDuties(

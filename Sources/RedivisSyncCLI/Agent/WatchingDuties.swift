@@ -17,9 +17,7 @@ struct WatchingDuties: AgentDuties {
 
     func queueChanged() async { await agent.ring() }
 
-    func acceptPlan() async -> ControlAnswer {
-        .refused(ControlRefusal(.unavailable, "no edit of the mapping file waits to be accepted"))
-    }
+    func acceptPlan(_ edit: String?) async -> ControlAnswer { await mappingFile.accept(edit) }
 
     func scan(_ mapping: MappingID?) async -> ControlAnswer {
         var outcome = ControlOutcome()
@@ -39,7 +37,9 @@ struct WatchingDuties: AgentDuties {
     func reload() async -> ControlAnswer {
         await mappingFile.reload()
         var outcome = ControlOutcome()
-        let problems = board.snapshot.mappingProblems
+        let state = board.snapshot
+        var problems = state.mappingProblems
+        if let edit = state.edit { problems.append([edit.words, edit.remedy].joined(separator: "; ")) }
         for problem in problems { outcome.refuse(problem) }
         if problems.isEmpty { outcome.change("\(setup.file.path): read again, and in force") }
         return .done(outcome)
@@ -52,6 +52,7 @@ struct WatchingDuties: AgentDuties {
             startedAt: transfers.startedAt, version: Version.text, processID: getpid(),
             mappingFile: .init(
                 path: PathBytes(setup.file.path.bytes), problems: state.mappingProblems, loadedAt: state.loadedAt))
+        status.mappingFile.edit = state.edit
         status.mappings = state.configuration.mappings.map {
             state.status(of: $0, isPaused: pauses.reason(of: $0.id) != nil)
         }

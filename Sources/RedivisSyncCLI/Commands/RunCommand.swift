@@ -27,12 +27,17 @@ struct RunCommand: AsyncParsableCommand {
         SecretMemory.keepOffDisk()
         let signals = await SignalWatch()
         let logger = options.logger()
-        let setup = try Setup.loadForRun(options)
-        if let problems = setup.problems {
+        let asked = try Setup.loadForRun(options)
+        if let problems = asked.problems {
             CommandFailure(problems.problems).write()
             StandardError.write("redivis-sync: going on with the last good mapping file; mend the problems above\n")
         }
-        let token = try setup.token()
+        var token = try asked.token()
+        // Who types `run --once` means the file as it is; an agent that starts by itself must not take up what waited.
+        let setup = once ? asked : try await asked.reviewed()
+        if setup.configuration.settings.tokenFile != asked.configuration.settings.tokenFile {
+            token = try setup.token()
+        }
         try setup.refuseOwnFilesInFolders(token: token)
         let queue = try await setup.openQueue(logger: logger)
         if setup.problems == nil { try LastGoodMappingFile.keep(setup.file, in: setup.statePath) }

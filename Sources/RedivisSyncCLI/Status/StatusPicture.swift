@@ -67,7 +67,12 @@ struct StatusPicture {
         }
         guard detail == .everything else { return }
         let loaded = facts.agent?.mappingFile.loadedAt.map { "in force since \(Words.time($0))" }
-        if facts.mappingFileProblems.isEmpty {
+        if let edit = facts.agent?.mappingFile.edit, edit.waits, facts.mappingFileProblems.isEmpty {
+            sheet.field("mapping file", report.mappingFile.path)
+            sheet.field(
+                "", "edited; the one before is \(loaded ?? "in force"), until: redivis-sync plan --accept \(edit.name)",
+                tint: .pending)
+        } else if facts.mappingFileProblems.isEmpty {
             sheet.field("mapping file", report.mappingFile.path + (loaded.map { ", \($0)" } ?? ""))
         } else {
             sheet.field("mapping file", report.mappingFile.path)
