@@ -55,6 +55,7 @@ struct AgentProgram: Sendable {
         let services: [any Service] = [
             EngineServiceRunner(agent: agent), mappingFile,
             ControlService(setup: setup, control: control, logger: logger),
+            NeighbourService(board: board, logger: logger),
             NotifyService(notifier: notifier, board: board, transfers: transfers, queue: queue, logger: logger),
         ]
         let group = ServiceGroup(configuration: .init(services: services, logger: logger.quiet))

@@ -73,6 +73,7 @@ extension AgentBoard.State {
         let folder = folders[mapping.id]
         status.lastScanAt = folder?.lastScan
         status.filesKnown = folder?.files
+        status.alsoWatchedBy = roots[mapping.id].flatMap { neighbours[$0] }
         if let folder {
             let (state, words) = folder.state.words
             status.state = state

@@ -117,6 +117,9 @@ struct StatusPicture {
         }
         delivered(place.id, &sheet, detail)
         if let status, detail == .everything { noticed(status, &sheet) }
+        if let process = status?.alsoWatchedBy {
+            sheet.field("note", "\(Neighbour.words(process)); \(Neighbour.remedy)", tint: .pending)
+        }
         if let pause = facts.figures.pauses.reason(of: place.id) {
             sheet.field("paused", "no new transfer begins; \(Remedy.ending(pause, of: place.id))", tint: .pending)
         }

@@ -82,6 +82,7 @@ struct StatusReport: Encodable {
         let lastScanAt: String?
         let filesKnown: Int?
         let worstDetectionDelaySeconds: Double?
+        let alsoWatchedBy: Int32?
         let paused: String?
         let states: [String: Int]
         let oldestReady: Ready?
@@ -94,6 +95,7 @@ struct StatusReport: Encodable {
             case lastScanAt = "last_scan_at"
             case filesKnown = "files_known"
             case worstDetectionDelaySeconds = "worst_detection_delay_seconds"
+            case alsoWatchedBy = "also_watched_by"
             case oldestReady = "oldest_ready"
             case lastHour = "last_hour"
             case lastDay = "last_day"
@@ -246,6 +248,7 @@ extension StatusReport.MappingEntry {
         lastScanAt = status?.lastScanAt.map(Words.isoTime)
         filesKnown = status?.filesKnown
         worstDetectionDelaySeconds = status?.worstDetectionDelay?.inSeconds
+        alsoWatchedBy = status?.alsoWatchedBy
         paused = pause?.word
         states = Dictionary(
             uniqueKeysWithValues: (facts.figures.counts[place.id] ?? [:]).map { ($0.key.rawValue, $0.value) })

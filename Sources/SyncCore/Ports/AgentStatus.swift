@@ -91,6 +91,8 @@ public struct MappingStatus: Hashable, Codable, Sendable {
     public var filesKnown: Int?
     /// The longest that a new file may stay unnoticed.
     public var worstDetectionDelay: Duration?
+    /// The process of another agent on the same folder; 0 where its id is not known.
+    public var alsoWatchedBy: Int32?
 
     public init(id: MappingID, folder: PathBytes, table: String) {
         self.id = id
