@@ -281,7 +281,7 @@ def test_a_single_run_goes_by_the_file_as_it_is(world: World) -> None:
 
 
 def test_counting_a_huge_folder_holds_nothing_up(world: World) -> None:
-    """A pipe of directories is slow enough to list that other edits come meanwhile."""
+    """Another edit comes while it is counted, and is judged for itself."""
     huge = world.root / "huge"
     for number in range(200):
         many(huge / f"{number // 20}" / f"{number}", 100)
@@ -290,7 +290,6 @@ def test_counting_a_huge_folder_holds_nothing_up(world: World) -> None:
         agent.map(huge, OTHER, "huge", paused=False, existing="hold")
         put(agent)
         begun = time.monotonic()
-        # Before it is counted, or after: another edit is judged for itself.
         del agent.mappings["huge"]
         agent.map(world.folder, OTHER)
         put(agent)

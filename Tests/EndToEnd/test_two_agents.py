@@ -48,7 +48,7 @@ def test_two_agents_on_one_folder_say_so(world: World) -> None:
                 assert told["mappings"][0]["also_watched_by"] == other.process.pid
                 # A word, and no trouble.
                 assert told["problems"] == []
-                assert f"process {other.process.pid}, watches" in " ".join(agent.call("status").text.split())
+                assert f"(process {other.process.pid}) watches" in " ".join(agent.call("status").text.split())
                 (check,) = doctor(agent)
                 assert str(other.process.pid) in check["finding"] and check["verdict"] == "warning" and check["remedy"]
             for run in (one, two):

@@ -50,17 +50,17 @@ extension EditStatus {
         guard waits else { return "the edited mapping file is not in force yet: it is being counted (\(count) so far)" }
         let reason: String
         if files > limit {
-            reason = "it would send \(count) that the one in force does not (confirm_above: \(limit))"
+            reason = "it would send \(count) more than the one in force (confirm_above: \(limit))"
         } else if let problem = problems.first {
             reason = "nobody can tell how many files it would send (confirm_above: \(limit)): \(problem)"
         } else {
             reason = "counting what it would send goes on (\(count) so far, confirm_above: \(limit))"
         }
-        return "the edited mapping file waits to be accepted, and the one before is in force: \(reason)"
+        return "the edited mapping file waits to be accepted: \(reason)"
     }
 
     var remedy: String {
-        "redivis-sync plan shows it; redivis-sync plan --accept \(name) puts it in force, undoing the edit ends the waiting"
+        "look with redivis-sync plan, then: redivis-sync plan --accept \(name)"
     }
 }
 

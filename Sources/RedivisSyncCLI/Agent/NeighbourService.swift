@@ -81,9 +81,9 @@ actor NeighbourService: Service {
 enum Neighbour {
     /// - Parameter process: 0 where it is not known.
     static func words(_ process: Int32) -> String {
-        "another agent\(process > 0 ? ", process \(process)," : "") watches this folder, too"
+        "another agent\(process > 0 ? " (process \(process))" : "") watches this folder, too"
     }
 
     static let remedy =
-        "each file ends up on its table once all the same; stop one of them, so that it is sent once, too"
+        "each file arrives once all the same; stop one of the two"
 }

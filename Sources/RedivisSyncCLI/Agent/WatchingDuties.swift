@@ -129,9 +129,9 @@ extension FolderState {
     fileprivate var words: (MappingState, String) {
         switch self {
         case .watching: (.watching, "by events")
-        case .polling(let gap): (.polling, "by polling: \(gap)")
+        case .polling(let gap): (.polling, "by polling (\(gap))")
         case .partly(let watched, let unwatched, let gap):
-            (.polling, "\(watched) directories by events, \(unwatched) by polling: \(gap)")
+            (.polling, "\(watched) directories by events, \(unwatched) by polling (\(gap))")
         case .scanning: (.scanning, "a full scan")
         case .unmounted(let failure): (.unmounted, failure.summary)
         }

@@ -59,6 +59,7 @@ struct FolderComparison: Sendable {
             problems.append("\(error)".printable)
         }
         (new, changed, settling, examples) = await (tally.new, tally.changed, tally.settling, tally.examples)
+        examples.sort { $0.path < $1.path }
     }
 
     private actor Tally {

@@ -60,7 +60,7 @@ struct PlanReport: Encodable {
         /// Of the edit as a whole.
         fileprivate var words: String {
             let count = "\(Words.count(files, "file")), \(Words.bytes(bytes))"
-            let sends = "it would send \(count) that the one in force does not (confirm_above: \(limit))"
+            let sends = "it would send \(count) more than the one in force (confirm_above: \(limit))"
             guard isNeeded else { return sends }
             let unknown = problems.isEmpty ? "" : "; not counted: \(problems.joined(separator: "; "))"
             return "\(sends)\(unknown). It waits for: redivis-sync plan --accept \(edit)"

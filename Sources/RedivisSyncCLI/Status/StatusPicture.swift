@@ -66,7 +66,11 @@ struct StatusPicture {
             sheet.item("○", .pending, withoutAgent + verdict, indent: 0)
         }
         guard detail == .everything else { return }
-        let loaded = facts.agent?.mappingFile.loadedAt.map { "in force since \(Words.time($0))" }
+        let loaded = facts.agent?.mappingFile.loadedAt.map { loadedAt in
+            // Of today the time alone, so that the line fits.
+            let (text, today) = (Words.time(loadedAt), Words.time(facts.now).prefix { $0 != " " })
+            return "in force since \(text.hasPrefix(today) ? String(text.dropFirst(today.count + 1)) : text)"
+        }
         if let edit = facts.agent?.mappingFile.edit, edit.waits, facts.mappingFileProblems.isEmpty {
             sheet.field("mapping file", report.mappingFile.path)
             sheet.field(
