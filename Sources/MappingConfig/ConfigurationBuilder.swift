@@ -99,6 +99,7 @@ struct ConfigurationBuilder {
         if case .texts(let hosts) = value("send_token_to", block, .file) { settings.sendTokenTo = hosts }
         settings.certificateAuthorities = path("ca_file", block, .file)
         settings.rescan = duration("rescan", block, .file)
+        settings.confirmAbove = number("confirm_above", block, .file).map { Int(clamping: $0) }
         for name in ["token_file", "ca_file"] {
             guard case .path(let path) = block[name]?.value, let position = block[name]?.position, !exists(path) else {
                 continue

@@ -129,7 +129,7 @@ public enum Schema {
             "inline_limit", .file, .size, "1MiB", .defaultOnly,
             "Smaller files go inside the registration request; `0` turns that off."),
         key(
-            "confirm_above", .file, .count(0...1_000_000_000), "null", .defaultOnly,
+            "confirm_above", .file, .count(0...1_000_000_000), "null",
             "A live edit that would send more files than this waits for `plan --accept`."),
         key("status_page", .file, .listener, "off", .defaultOnly, "The local web page, as in `127.0.0.1:8384`."),
         key(

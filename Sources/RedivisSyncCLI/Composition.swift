@@ -81,6 +81,16 @@ struct Setup: Sendable {
         }
     }
 
+    /// The same place with another file in force, as where an edit of it waits.
+    private init(_ other: Setup, goingOnWith file: LoadedMappingFile) {
+        self.file = file
+        environment = other.environment
+        statePath = other.statePath
+        problems = nil
+    }
+
+    func goingOn(with file: LoadedMappingFile) -> Setup { Setup(self, goingOnWith: file) }
+
     /// Nothing of the agent's own may lie in a mapped folder: it would be uploaded, and the token with it.
     func refuseOwnFilesInFolders(_ tokens: LiveTokens) throws(CommandFailure) {
         let problems = problemsOfOwnFiles(in: file, tokens: tokens.files)
@@ -218,7 +228,7 @@ struct Setup: Sendable {
         let configuration = configuration
         return QueueControl(
             queue: queue, configuration: { configuration }, clock: SystemClock(drawingRunFrom: &generator),
-            duties: NoAgent())
+            duties: NoAgent(setup: self))
     }
 
     /// Answers commands until the task is cancelled.

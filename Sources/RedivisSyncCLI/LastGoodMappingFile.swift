@@ -33,7 +33,7 @@ enum LastGoodMappingFile {
     /// Bytes; docs/mapping-file.md allows 4 MiB.
     private static let longest = 4 << 20
 
-    /// Written beside and renamed over, so that a crash leaves either the old or the new one.
+    /// Written beside and renamed over, so that a crash leaves either the old or the new one; on disk when it returns.
     static func keep(_ file: LoadedMappingFile, in state: FilePath) throws(CommandFailure) {
         let temporary = state.appending("\(name).new")
         do {
@@ -44,6 +44,10 @@ enum LastGoodMappingFile {
                 guard fsync(descriptor.rawValue) == 0 else { throw Errno(rawValue: errno) }
             }
             guard rename(temporary.string, state.appending(name).string) == 0 else { throw Errno(rawValue: errno) }
+            let directory = try FileDescriptor.open(state, .readOnly, options: [.directory, .closeOnExec])
+            try directory.closeAfter {
+                guard fsync(directory.rawValue) == 0 else { throw Errno(rawValue: errno) }
+            }
         } catch {
             throw CommandFailure(
                 .stateUnusable, "cannot keep a copy of the mapping file in \(state): \(error); free space there")

@@ -59,6 +59,8 @@ public enum EngineReport: Sendable {
     case scanned(MappingID, ScanReport)
     case folderProblem(MappingID, Failure)
     case folderState(MappingID, FolderState)
+    /// Which directory the folder is now; `nil` where it is not there.
+    case folderRoot(MappingID, FolderIdentity?)
     case tableReady(TableReference, RemoteTable)
     case tableProblem(TableReference, Failure)
     /// What troubled questions about a table that stayed in use is over.

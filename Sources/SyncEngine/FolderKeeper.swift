@@ -19,6 +19,8 @@ actor FolderKeeper {
     private var scansSoon = false
     private let roots: KnownRoots
     private var told: FolderState?
+    /// What was told of which directory it is; the outer `nil`: nothing yet.
+    private var toldRoot: FolderIdentity??
     /// What the queue was told; the outer `nil`: nothing yet.
     private var remembered: FolderIdentity??
 
@@ -81,6 +83,10 @@ actor FolderKeeper {
 
     /// What the folder is now, for the queue, and for the next start.
     private func remember(_ identity: FolderIdentity?) async {
+        if toldRoot != .some(identity) {
+            toldRoot = .some(identity)
+            observer(.folderRoot(mapping.id, identity))
+        }
         guard remembered != .some(identity) else { return }
         do throws(Failure) {
             try await ports.queue.noteFolder(identity, of: mapping.id, at: mapping.folder, now: ports.clock.now())

@@ -194,10 +194,13 @@ def test_the_schemas_are_schemas() -> None:
     [
         ("check", ["check", "check/mapping"]), ("list", ["list", "file-version"]),
         ("why", ["why", "why/place", "why/version"]), ("sandbox", ["sandbox"]),
-        ("plan", ["plan", "plan/mapping", "plan/edit"]),
+        ("plan", ["plan", "plan/mapping", "plan/edit", "plan/confirmation"]),
         (
             "status",
-            ["status", "status/mapping", "status/figures", "status/transfer", "status/unreleased", "status/problem"],
+            [
+                "status", "status/mapping", "status/figures", "status/transfer", "status/unreleased", "status/problem",
+                "status/edit",
+            ],
         ),
         ("doctor", ["doctor", "doctor/check"]), ("selftest", ["selftest", "selftest/step", "selftest/problem"]),
         (

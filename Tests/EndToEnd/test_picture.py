@@ -35,9 +35,15 @@ def held(picture: Path) -> None:
     shown = frames(picture)
     assert all(len(line) <= 80 and len(frame) <= 24 for frame in shown for line in frame)
     assert any("% of" in line and "━" in line for frame in shown for line in frame), "no progress bar"
+    # While it is watched, files go out at the same time, and in the end all of them have.
+    watched = [frame for frame in shown if any(re.match(r"● redivis-sync [\d.]+, running for", line) for line in frame)]
+    assert any(sum("% of" in line for line in frame) >= 3 for frame in watched), "no three bars at once"
+    assert any("4 delivered · 1 parked" in line for line in watched[-1]), watched[-1]
     last = shown[-1]
-    assert [line for line in last if line.startswith("$ ")] == ["$ redivis-sync run --once", "$ redivis-sync list"]
-    assert any(re.fullmatch(r"delivered 4 files, 49\.3 MiB, in \d+ [^(]*\(.*\)", line) for line in last), last
+    assert [line for line in last if line.startswith("$ ")] == [
+        "$ redivis-sync run 2>agent.log &", "$ cp -r fresh/2026 data/", "$ redivis-sync status --watch",
+        "$ redivis-sync list",
+    ]
     assert sum(line.startswith("delivered ") and "2026/" in line for line in last) == 4
     assert sum(line.startswith("parked ") and "2026/broken.csv" in line for line in last) == 1
 

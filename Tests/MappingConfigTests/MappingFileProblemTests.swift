@@ -312,7 +312,7 @@ import Testing
 
     static let later: [(String, String, String)] = [
         ("bandwidth", "20MB/s", "unlimited"),
-        ("inline_limit", "0", "1MiB"), ("confirm_above", "100", "null"), ("status_page", "127.0.0.1:8384", "off"),
+        ("inline_limit", "0", "1MiB"), ("status_page", "127.0.0.1:8384", "off"),
         ("webhook", "https://example.org/x", "null"),
     ]
 

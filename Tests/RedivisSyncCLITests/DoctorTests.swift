@@ -1,3 +1,4 @@
+import FolderWatch
 import LocalFiles
 import MappingConfig
 import SQLiteQueue
@@ -95,7 +96,7 @@ import Testing
         var facts = FolderFacts(mapping: "weather", folder: "/data")
         (facts.directories, facts.files) = (1, 3)
         for (type, verdict): (FileSystemType?, Verdict) in [
-            (FileSystemType(number: 0xEF53), .ok), (FileSystemType(number: 0x1234), .ok), (nil, .ok),
+            (FileSystemType(number: 0xEF53), .ok), (FileSystemType(number: 0x1234), .warning), (nil, .ok),
             (FileSystemType(number: 0x6969), .warning), (FileSystemType(number: 0xFF53_4D42), .warning),
             (FileSystemType(number: 0x6573_5546), .warning), (FileSystemType(number: 0x0102_1997), .warning),
         ] {
@@ -212,7 +213,7 @@ import Testing
 
     @Test(arguments: [
         (0, Verdict.ok, "within 1 s"), (300_000, .ok, "within 5 min 1 s"), (-300_000, .ok, "within"),
-        (301_000, .warning, "5 min 1 s behind"), (-3_600_000, .warning, "1 h 0 min ahead of"),
+        (301_000, .warning, "5 min 1 s behind"), (-3_600_000, .warning, "1 h ahead of"),
         (Int64.max - 1_772_357_412_345, .warning, "behind"),
     ])
     func theClock(skew: Int64, verdict: Verdict, word: String) {

@@ -22,7 +22,8 @@ import Testing
 
     @Test(
         arguments: [
-            (0, "0 s", "0 s", "0:00"), (31, "31 s", "31 s", "0:31"), (300, "5 min 0 s", "5 min", "5:00"),
+            (0, "0 s", "0 s", "0:00"), (31, "31 s", "31 s", "0:31"), (300, "5 min", "5 min", "5:00"),
+            (7200, "2 h", "2 h", "2:00:00"),
             (3723, "1 h 2 min", "1 h", "1:02:03"), (90_000, "1 d 1 h", "1 d", "25:00:00"), (-5, "0 s", "0 s", "0:00"),
         ] as [(Int64, String, String, String)])
     func durations(seconds: Int64, whole: String, age: String, clock: String) {

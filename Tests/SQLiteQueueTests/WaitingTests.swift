@@ -78,7 +78,7 @@ import Testing
         let counts = try await reader.counts()
         #expect(
             try await reader.familiarity(of: seen, in: Self.weather)
-                == [.known, .changed, .known, .new, .settling, .forgotten, .new])
+                == [.known, .changed(deliveredTo: QueueFixture.table), .known, .new, .settling, .forgotten, .new])
         #expect(try await reader.familiarity(of: seen, in: Sample.mapping("other")) == seen.map { _ in .new })
         #expect(try await reader.counts() == counts)
         #expect(try await reader.unsent(of: Self.weather) == FileCount(files: 1, bytes: 100))

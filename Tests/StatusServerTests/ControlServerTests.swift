@@ -34,7 +34,8 @@ import Testing
     private static let requests: [ControlRequest] = [
         .retry(paths: [ControlPath(absolute: Array("/a/caf".utf8) + [0xE9, 0xFF], typed: [0xFF, 10])]), .retryAll,
         .forget(paths: []), .resolve(paths: [], decision: .ignore), .pause(mapping: MappingID("weather")),
-        .pause(mapping: nil), .resume(mapping: MappingID("weather")), .acceptPlan, .reload, .status,
+        .pause(mapping: nil), .resume(mapping: MappingID("weather")), .acceptPlan(edit: "3f9c2a7d1e55"),
+        .acceptPlan(edit: nil), .reload, .status,
     ]
 
     @Test func everyRequestArrivesAsItWasAndEveryAnswerComesBack() async throws {

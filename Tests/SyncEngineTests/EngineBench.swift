@@ -176,7 +176,7 @@ final class EngineBench: Sendable {
             case .sourceProblem(_, let path, let failure): "\(path): \(failure)"
             case .queueProblem(let failure): "queue: \(failure)"
             case .folderState(let mapping, let state): "\(mapping): \(state)"
-            case .scanned, .tableReady, .tableAnswers, .sending, .alive: nil
+            case .scanned, .tableReady, .tableAnswers, .sending, .alive, .folderRoot: nil
             }
         guard let line else { return }
         memory.withLock { memory in

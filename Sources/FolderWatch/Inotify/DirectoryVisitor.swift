@@ -90,16 +90,13 @@ struct DirectoryVisitor {
 
     /// Something of another kind may be mounted here.
     private func leadsElsewhere(_ descriptor: Int32) -> Bool {
-        switch FileSystemKind(system.fileSystem(descriptor)) {
-        case .local:
-            return false
-        case .elsewhere(let name):
-            state.withLock { state in
-                state.dropDirectory(at: visit.path, in: visit.folder)
-                state.noteUnwatched(visit, .other(.fileSystem(name)))
-            }
-            return true
+        let type = FileSystemType(number: system.fileSystem(descriptor))
+        guard type.isRemote else { return false }
+        state.withLock { state in
+            state.dropDirectory(at: visit.path, in: visit.folder)
+            state.noteUnwatched(visit, .other(.fileSystem(type.name)))
         }
+        return true
     }
 
     private func settle(

@@ -143,11 +143,8 @@ private struct OpenedFolder: Sendable {
             return .failure(FolderTrouble.failure(errno, folder))
         }
         let realPath = resolved(folder)
-        let gap: WatchGap? =
-            switch FileSystemKind(system.fileSystem(descriptor)) {
-            case .local: nil
-            case .elsewhere(let name): .fileSystem(name)
-            }
+        let type = FileSystemType(number: system.fileSystem(descriptor))
+        let gap: WatchGap? = type.isRemote ? .fileSystem(type.name) : nil
         return .success(
             OpenedFolder(
                 identity: identity, realPath: realPath, mounts: MountPoints.below(realPath, in: system.mounts()),

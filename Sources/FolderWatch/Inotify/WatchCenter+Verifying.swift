@@ -74,7 +74,7 @@ extension WatchCenter {
     }
 
     private func hasRoom(for descriptor: Int32) -> Bool {
-        if case .elsewhere = FileSystemKind(system.fileSystem(descriptor)) { return false }
+        if FileSystemType(number: system.fileSystem(descriptor)).isRemote { return false }
         return state.withLock { state in
             guard state.instance >= 0 else { return false }
             let watch = system.addWatch(state.instance, descriptor, KernelEvent.directoryMask)

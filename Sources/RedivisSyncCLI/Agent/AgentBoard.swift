@@ -28,8 +28,14 @@ final class AgentBoard: Sendable {
         var configuration: Configuration
         var loadedAt: Timestamp
         var mappingProblems: [String] = []
+        /// An edit that is not in force yet.
+        var edit: EditStatus?
         var folders: [MappingID: Folder] = [:]
         var folderTroubles: [MappingID: Trouble] = [:]
+        /// Which directory each folder is, where it is there.
+        var roots: [MappingID: FolderIdentity] = [:]
+        /// Other agents on them, by their process ids; 0 where that is not known.
+        var neighbours: [FolderIdentity: Int32] = [:]
         var tables: [TableReference: Trouble] = [:]
         /// Of token files that cannot be read now.
         var tokens: [String: Trouble] = [:]
@@ -59,6 +65,7 @@ final class AgentBoard: Sendable {
         let now = wall()
         switch report {
         case .folderState(let mapping, let folder): note(folder, of: mapping, at: now)
+        case .folderRoot(let mapping, let root): state.withLock { $0.roots[mapping] = root }
         case .scanned(let mapping, let scan): scanned(mapping, scan, at: now)
         case .folderProblem(let mapping, let failure):
             state.withLock { $0.folderTroubles[mapping] = $0.folderTroubles[mapping].lasting(failure, at: now) }
@@ -101,6 +108,8 @@ final class AgentBoard: Sendable {
 
     func mappingFile(problems: [String]) { state.withLock { $0.mappingProblems = problems } }
 
+    func mappingFile(edit: EditStatus?) { state.withLock { $0.edit = edit } }
+
     func mappingFile(takenUp configuration: Configuration, problems: [String]) {
         let now = wall()
         state.withLock { state in
@@ -110,11 +119,14 @@ final class AgentBoard: Sendable {
             let ids = Set(configuration.mappings.map(\.id))
             state.folders = state.folders.filter { ids.contains($0.key) }
             state.folderTroubles = state.folderTroubles.filter { ids.contains($0.key) }
+            state.roots = state.roots.filter { ids.contains($0.key) }
             // A table that transfers still end on is told of again by whoever asks it.
             let tables = Set(configuration.mappings.map(\.table))
             state.tables = state.tables.filter { tables.contains($0.key) }
         }
     }
+
+    func neighbours(_ neighbours: [FolderIdentity: Int32]) { state.withLock { $0.neighbours = neighbours } }
 
     /// These, and no others.
     func tokenProblems(_ problems: Set<String>) {

@@ -45,7 +45,8 @@ struct AgentProgram: Sendable {
                 board.observe(report)
             })
         let mappingFile = MappingFileService(
-            setup, agent: agent, tokens: tokens, remote: remote, sources: ports.sources, board: board,
+            setup, agent: agent, tokens: tokens, remote: remote, sources: ports.sources, reader: queue.reader,
+            board: board,
             notifier: notifier, logger: logger)
         let control = QueueControl(
             queue: queue, configuration: { board.snapshot.configuration }, clock: ports.clock,
@@ -56,6 +57,7 @@ struct AgentProgram: Sendable {
             EngineServiceRunner(agent: agent), mappingFile,
             ControlService(setup: setup, control: control, logger: logger), DamageService(queue: queue),
             UnreadableRetry(queue: queue, sources: ports.sources, control: control, logger: logger),
+            NeighbourService(board: board, logger: logger),
             NotifyService(notifier: notifier, board: board, transfers: transfers, queue: queue, logger: logger),
         ]
         let group = ServiceGroup(configuration: .init(services: services, logger: logger.quiet))

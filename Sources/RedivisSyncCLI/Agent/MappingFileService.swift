@@ -2,6 +2,7 @@ import Glibc
 import Logging
 import MappingConfig
 import RedivisAPI
+import SQLiteQueue
 import ServiceLifecycle
 import SyncCore
 import SyncEngine
@@ -13,17 +14,24 @@ import UnixSignals
 /// An edit is taken up wholly or not at all; what is wrong with a file that cannot be taken up stays on the board until
 /// it is mended. The last good file is kept in the state, for the next start.
 actor MappingFileService: Service {
-    private let setup: Setup
+    let setup: Setup
+    let reader: QueueReader
+    let board: AgentBoard
+    let logger: Logger
     private let agent: AgentRun
     private let tokens: LiveTokens
     private let remote: RedivisRemote
-    private let board: AgentBoard
     private let notifier: ServiceNotifier
-    private let logger: Logger
     private let look: MappingFileLook
-    private var loaded: LoadedMappingFile
+    private(set) var loaded: LoadedMappingFile
     /// What the engine works by: the file, but for what needs a restart.
-    private var inForce: Configuration
+    private(set) var inForce: Configuration
+    /// The keys whose edits wait for a restart.
+    private var restartNotes: [String] = []
+    /// An edit that is looked into before it is put in force; `nil` where none is.
+    var review: EditReview?
+    /// What a person has agreed to: it is not asked about again.
+    var accepted: Digest?
     /// What is wrong with the file as it is now.
     private var refused: [MappingProblem] = []
     private var lastTokenProblems: Set<String> = []
@@ -39,9 +47,11 @@ actor MappingFileService: Service {
 
     init(
         _ setup: Setup, agent: AgentRun, tokens: LiveTokens, remote: RedivisRemote, sources: any SourceReader,
+        reader: QueueReader,
         board: AgentBoard, notifier: ServiceNotifier, logger: Logger
     ) {
         self.setup = setup
+        self.reader = reader
         self.agent = agent
         self.tokens = tokens
         self.remote = remote
@@ -56,6 +66,7 @@ actor MappingFileService: Service {
 
     nonisolated func run() async throws {
         await cancelWhenGracefulShutdown { await self.watch() }
+        await dropReview()
     }
 
     /// Reads the file and the token again, edited or not.
@@ -90,13 +101,17 @@ actor MappingFileService: Service {
         let again = readsToken && !refused.isEmpty
         await alone { await self.take(await self.look.look(again: again)) }
         if readsToken {
+            countAgainWhereDue()
             await refreshToken()
             refreshTrust()
         }
     }
 
+    /// Reads the file as it is now, for somebody who has the turn.
+    func lookNow() async { await take(await look.look(mustRead: true)) }
+
     /// Runs `body` while nobody else does.
-    private func alone(_ body: () async -> Void) async {
+    func alone(_ body: () async -> Void) async {
         if isTaken {
             await withCheckedContinuation { waiting.append($0) }
         } else {
@@ -114,11 +129,29 @@ actor MappingFileService: Service {
         case .edited(let file):
             let own = setup.problemsOfOwnFiles(in: file)
             guard own.isEmpty else { return refuse(own) }
-            await takeUp(file)
+            await consider(file)
         }
     }
 
+    /// Puts an edit in force, or has it looked into first.
+    private func consider(_ file: LoadedMappingFile) async {
+        // Saved again as it was.
+        if review?.file.sha256 == file.sha256 { return }
+        dropReview()
+        let counter = EditCounter(before: inForce, after: file.configuration, reader: reader)
+        guard let limit = EditCount.limit(of: inForce, and: file.configuration), file.sha256 != accepted,
+            !counter.gaining.isEmpty
+        else {
+            await takeUp(file)
+            return
+        }
+        refused = []
+        board.mappingFile(problems: restartNotes)
+        beginReview(of: file, limit: limit, counter)
+    }
+
     private func refuse(_ problems: [MappingProblem]) {
+        dropReview()
         board.mappingFile(problems: problems.map(\.description))
         guard problems != refused else { return }
         refused = problems
@@ -128,7 +161,10 @@ actor MappingFileService: Service {
         }
     }
 
-    private func takeUp(_ file: LoadedMappingFile) async {
+    /// - Returns: whether it is in force.
+    @discardableResult
+    func takeUp(_ file: LoadedMappingFile) async -> Bool {
+        dropReview()
         let (configuration, waiting) = file.configuration.keepingWhatNeedsARestart(from: inForce)
         let before = inForce
         // Before the tables of the new file are asked for.
@@ -142,7 +178,7 @@ actor MappingFileService: Service {
             await use(changed)
             board.mappingFile(problems: ["the edited mapping file could not be taken up: \(error)"])
             await look.forget()
-            return
+            return false
         }
         await use(changed)
         if file.bytes != loaded.bytes {
@@ -151,9 +187,9 @@ actor MappingFileService: Service {
         loaded = file
         inForce = configuration
         refused = []
-        board.mappingFile(
-            takenUp: configuration,
-            problems: waiting.map { "\(file.path): `\($0)` was edited; restart the agent for that to take effect" })
+        if file.sha256 != accepted { accepted = nil }
+        restartNotes = waiting.map { "\(file.path): `\($0)` was edited; restart the agent for that to take effect" }
+        board.mappingFile(takenUp: configuration, problems: restartNotes)
         do throws(CommandFailure) {
             try LastGoodMappingFile.keep(file, in: setup.statePath)
         } catch {
@@ -161,6 +197,7 @@ actor MappingFileService: Service {
             logger.warning(
                 "the mapping file could not be kept for the next start", metadata: ["reason": "\(words)"])
         }
+        return true
     }
 
     /// `ca_file` may be replaced like a token.

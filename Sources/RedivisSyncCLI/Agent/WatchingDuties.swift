@@ -17,9 +17,7 @@ struct WatchingDuties: AgentDuties {
 
     func queueChanged() async { await agent.ring() }
 
-    func acceptPlan() async -> ControlAnswer {
-        .refused(ControlRefusal(.unavailable, "no edit of the mapping file waits to be accepted"))
-    }
+    func acceptPlan(_ edit: String?) async -> ControlAnswer { await mappingFile.accept(edit) }
 
     func scan(_ mapping: MappingID?) async -> ControlAnswer {
         var outcome = ControlOutcome()
@@ -39,7 +37,9 @@ struct WatchingDuties: AgentDuties {
     func reload() async -> ControlAnswer {
         await mappingFile.reload()
         var outcome = ControlOutcome()
-        let problems = board.snapshot.mappingProblems
+        let state = board.snapshot
+        var problems = state.mappingProblems
+        if let edit = state.edit { problems.append([edit.words, edit.remedy].joined(separator: "; ")) }
         for problem in problems { outcome.refuse(problem) }
         if problems.isEmpty { outcome.change("\(setup.file.path): read again, and in force") }
         return .done(outcome)
@@ -52,6 +52,7 @@ struct WatchingDuties: AgentDuties {
             startedAt: transfers.startedAt, version: Version.text, processID: getpid(),
             mappingFile: .init(
                 path: PathBytes(setup.file.path.bytes), problems: state.mappingProblems, loadedAt: state.loadedAt))
+        status.mappingFile.edit = state.edit
         status.mappings = state.configuration.mappings.map {
             state.status(of: $0, isPaused: pauses.reason(of: $0.id) != nil)
         }
@@ -72,6 +73,7 @@ extension AgentBoard.State {
         let folder = folders[mapping.id]
         status.lastScanAt = folder?.lastScan
         status.filesKnown = folder?.files
+        status.alsoWatchedBy = roots[mapping.id].flatMap { neighbours[$0] }
         if let folder {
             let (state, words) = folder.state.words
             status.state = state
@@ -130,9 +132,9 @@ extension FolderState {
     fileprivate var words: (MappingState, String) {
         switch self {
         case .watching: (.watching, "by events")
-        case .polling(let gap): (.polling, "by polling: \(gap)")
+        case .polling(let gap): (.polling, "by polling (\(gap))")
         case .partly(let watched, let unwatched, let gap):
-            (.polling, "\(watched) directories by events, \(unwatched) by polling: \(gap)")
+            (.polling, "\(watched) directories by events, \(unwatched) by polling (\(gap))")
         case .scanning: (.scanning, "a full scan")
         case .unmounted(let failure): (.unmounted, failure.summary)
         }

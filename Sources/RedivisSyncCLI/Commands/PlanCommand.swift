@@ -15,12 +15,24 @@ struct PlanCommand: AsyncParsableCommand {
     @Flag(help: "Agree to what an edit of the mapping file would send, where the agent waits for that.")
     var accept = false
 
+    @Argument(help: "With --accept: the edit that is meant, as plan shows it; by default the file as it is now.")
+    var edit: String?
+
+    func validate() throws {
+        guard edit == nil || accept else { throw ValidationError("an edit is named with --accept only") }
+        let isName = { (name: String) in name.utf8.count >= 6 && name.allSatisfy(\.isHexDigit) }
+        if let edit, !isName(edit) {
+            throw ValidationError("`\(edit.printable)` names no edit; it is at least 6 hex digits, as plan shows them")
+        }
+    }
+
     @OptionGroup var output: JSONOption
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {
         if accept {
-            try await StateChange.perform(.acceptPlan, options).report(nothing: "nothing to accept")
+            let name = try edit ?? Setup.load(options).file.sha256.hex
+            try await StateChange.perform(.acceptPlan(edit: name), options).report(nothing: "nothing to accept")
             return
         }
         let report = try await plan(try Setup.load(options))
@@ -37,11 +49,28 @@ struct PlanCommand: AsyncParsableCommand {
             edits: before.map { MappingEdit.all(from: $0.configuration, to: setup.configuration) } ?? [])
         let reader = try setup.openReader()
         do throws(Failure) {
+            if let before { report.confirmation = try await confirmation(before, setup.file, reader) }
             try await fill(&report, setup.configuration, reader)
         } catch {
             throw CommandFailure(error)
         }
         return report
+    }
+
+    private func confirmation(
+        _ before: LoadedMappingFile, _ after: LoadedMappingFile, _ reader: QueueReader?
+    ) async throws(Failure) -> PlanReport.Confirmation? {
+        guard let limit = EditCount.limit(of: before.configuration, and: after.configuration) else { return nil }
+        let counter = EditCounter(before: before.configuration, after: after.configuration, reader: reader)
+        guard !counter.gaining.isEmpty else { return nil }
+        do {
+            return PlanReport.Confirmation(edit: after.name, limit: limit, try await counter.count { _ in })
+        } catch let failure as Failure {
+            throw failure
+        } catch {
+            // Cancelled: nobody reads it.
+            return nil
+        }
     }
 
     private func fill(

@@ -27,11 +27,13 @@ struct RunCommand: AsyncParsableCommand {
         SecretMemory.keepOffDisk()
         let signals = await SignalWatch()
         let logger = options.logger()
-        let setup = try Setup.loadForRun(options)
-        if let problems = setup.problems {
+        let asked = try Setup.loadForRun(options)
+        if let problems = asked.problems {
             CommandFailure(problems.problems).write()
             StandardError.write("redivis-sync: going on with the last good mapping file; mend the problems above\n")
         }
+        // Who types `run --once` means the file as it is; an agent that starts by itself must not take up what waited.
+        let setup = once ? asked : try await asked.reviewed()
         let tokens = try setup.tokens()
         try setup.refuseOwnFilesInFolders(tokens)
         let queue: SQLiteQueue

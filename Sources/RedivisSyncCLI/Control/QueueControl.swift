@@ -5,7 +5,8 @@ import SyncCore
 protocol AgentDuties: Sendable {
     /// The queue was changed from outside of the engine: there may be work now that nobody waits for.
     func queueChanged() async
-    func acceptPlan() async -> ControlAnswer
+    /// - Parameter edit: see `ControlRequest.acceptPlan`.
+    func acceptPlan(_ edit: String?) async -> ControlAnswer
     func scan(_ mapping: MappingID?) async -> ControlAnswer
     func reload() async -> ControlAnswer
     func status() async -> ControlAnswer
@@ -13,8 +14,10 @@ protocol AgentDuties: Sendable {
 
 /// No agent runs: a command holds the state's lock itself.
 struct NoAgent: AgentDuties {
+    let setup: Setup
+
     func queueChanged() async {}
-    func acceptPlan() async -> ControlAnswer { Self.refusal }
+    func acceptPlan(_ edit: String?) async -> ControlAnswer { setup.acceptForNextStart(edit) }
     func scan(_ mapping: MappingID?) async -> ControlAnswer { Self.refusal }
     func reload() async -> ControlAnswer { Self.refusal }
     func status() async -> ControlAnswer { Self.refusal }
@@ -63,7 +66,7 @@ struct QueueControl: AgentControl {
 
     private func duty(_ request: ControlRequest) async -> ControlAnswer {
         switch request {
-        case .acceptPlan: await duties.acceptPlan()
+        case .acceptPlan(let edit): await duties.acceptPlan(edit)
         case .scan(let mapping): await duties.scan(mapping)
         case .reload: await duties.reload()
         case .status: await duties.status()

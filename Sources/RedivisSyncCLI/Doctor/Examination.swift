@@ -1,4 +1,6 @@
+import FolderWatch
 import Glibc
+import LocalFiles
 import Logging
 import MappingConfig
 import RedivisAPI
@@ -99,14 +101,29 @@ struct Examination: Sendable {
         let mappings = setup?.configuration.mappings ?? []
         for mapping in mappings {
             guard let configuration = setup?.configuration else { break }
-            let facts = await FolderFacts(
+            var facts = await FolderFacts(
                 of: mapping, configuration, within: Self.walk / max(mappings.count, 1))
+            facts.neighbour = await neighbour(on: mapping)
             tell(facts.checks)
             guard facts.type?.isRemote != true else { continue }
             inotify.directories += facts.directories
             inotify.directoriesAreWhole = inotify.directoriesAreWhole && facts.isWhole
         }
         tell(inotify.checks + [OpenFilesFacts.now(uploads: settings.uploads).check])
+    }
+
+    /// Another agent than the one whose state this is.
+    private func neighbour(on mapping: Mapping) async -> Int32? {
+        guard let root = await LocalSourceReader().root(of: mapping.folder),
+            let owner = FolderSign.owner(of: root.identity)
+        else { return nil }
+        guard let state = statePath, StateDirectory.holder(of: state) == owner else { return owner }
+        // Ours has the sign, and so hears of the others.
+        guard
+            case .status(let status)? = try? await ControlClient(state: state).answer(
+                to: .status, within: .seconds(2))
+        else { return nil }
+        return status.mappings.first { $0.id == mapping.id }?.alsoWatchedBy
     }
 
     // MARK: Redivis

@@ -17,6 +17,8 @@ struct FolderFacts: Hashable, Sendable {
     /// Whether it was walked to its end in the time there was.
     var isWhole = true
     var leases = LeaseFacts()
+    /// The process of another agent that watches it; 0 where its id is not known.
+    var neighbour: Int32?
 
     var checks: [DoctorCheck] {
         if let trouble {
@@ -26,7 +28,11 @@ struct FolderFacts: Hashable, Sendable {
                     mapping: mapping)
             ]
         }
-        return [folderCheck, leases.check(mapping: mapping)]
+        return [folderCheck] + neighbourChecks + [leases.check(mapping: mapping)]
+    }
+
+    private var neighbourChecks: [DoctorCheck] {
+        neighbour.map { [.warning(.folder, Neighbour.words($0), Neighbour.remedy, mapping: mapping)] } ?? []
     }
 
     private var folderCheck: DoctorCheck {

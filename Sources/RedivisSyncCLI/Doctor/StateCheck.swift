@@ -1,3 +1,4 @@
+import FolderWatch
 import Glibc
 import SQLiteQueue
 import SystemPackage

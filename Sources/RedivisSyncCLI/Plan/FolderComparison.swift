@@ -46,7 +46,7 @@ struct FolderComparison: Sendable {
                         configuration.route(of: $0.path, in: mapping, size: $0.observation.size) == .deliver(mapping.id)
                     }
                     let known = try await reader?.familiarity(of: ours, in: mapping.id) ?? ours.map { _ in .new }
-                    await tally.count(ours, known)
+                    await tally.count(ours, known, mapping)
                 })
             problems += report.problems.map { "\($0.path): \($0.reason)".printable }
             let unnamed = report.problemCount - report.problems.count
@@ -59,6 +59,7 @@ struct FolderComparison: Sendable {
             problems.append("\(error)".printable)
         }
         (new, changed, settling, examples) = await (tally.new, tally.changed, tally.settling, tally.examples)
+        examples.sort { $0.path < $1.path }
     }
 
     private actor Tally {
@@ -67,19 +68,25 @@ struct FolderComparison: Sendable {
         private(set) var settling = FileCount()
         private(set) var examples: [Example] = []
 
-        func count(_ files: [SeenFile], _ known: [Familiarity]) {
+        func count(_ files: [SeenFile], _ known: [Familiarity], _ mapping: Mapping) {
             for (file, familiarity) in zip(files, known) {
                 let size = file.observation.size
+                var isChanged = false
                 switch familiarity {
                 case .known, .forgotten: continue
+                case .leftOut(let rule, let wasThereBefore):
+                    guard mapping.sends(leftOutBy: rule, wasThereBefore: wasThereBefore) else { continue }
+                    new.add(size)
                 case .settling:
                     settling.add(size)
                     continue
                 case .new: new.add(size)
-                case .changed: changed.add(size)
+                case .changed:
+                    changed.add(size)
+                    isChanged = true
                 }
                 if examples.count < FolderComparison.mostExamples {
-                    examples.append(Example(path: file.path, size: size, isChanged: familiarity == .changed))
+                    examples.append(Example(path: file.path, size: size, isChanged: isChanged))
                 }
             }
         }

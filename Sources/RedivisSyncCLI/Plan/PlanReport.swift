@@ -7,6 +7,8 @@ struct PlanReport: Encodable {
     let stateDirectory: String
     /// What the mapping file would change against the one that was last in force.
     let edits: [MappingEdit]
+    /// Where a limit holds and the edit may send more than the one in force.
+    var confirmation: Confirmation?
     var mappings: [Entry] = []
     /// To be uploaded, of all mappings.
     var files = 0
@@ -16,7 +18,7 @@ struct PlanReport: Encodable {
     var expectedSeconds: Double?
 
     enum CodingKeys: String, CodingKey {
-        case edits, mappings, files, bytes, tables
+        case edits, confirmation, mappings, files, bytes, tables
         case mappingFile = "mapping_file"
         case stateDirectory = "state_directory"
         case expectedSeconds = "expected_seconds"
@@ -29,6 +31,39 @@ struct PlanReport: Encodable {
         init(_ count: FileCount) {
             files = count.files
             bytes = count.bytes
+        }
+    }
+
+    /// What the edit would send that the one in force does not, against `confirm_above`.
+    struct Confirmation: Encodable {
+        /// What `plan --accept` names it by.
+        let edit: String
+        let limit: Int
+        let files: Int
+        let bytes: Int64
+        /// Whether a running agent puts it in force only once it is accepted.
+        let isNeeded: Bool
+        /// Folders that could not be looked through, which asks for a person's word too.
+        let problems: [String]
+
+        enum CodingKeys: String, CodingKey {
+            case edit, limit, files, bytes, problems
+            case isNeeded = "is_needed"
+        }
+
+        init(edit: String, limit: Int, _ found: EditCount) {
+            (self.edit, self.limit) = (edit, limit)
+            (files, bytes, problems) = (found.count.files, found.count.bytes, found.problems)
+            isNeeded = files > limit || !problems.isEmpty
+        }
+
+        /// Of the edit as a whole.
+        fileprivate var words: String {
+            let count = "\(Words.count(files, "file")), \(Words.bytes(bytes))"
+            let sends = "it would send \(count) more than the one in force (confirm_above: \(limit))"
+            guard isNeeded else { return sends }
+            let unknown = problems.isEmpty ? "" : "; not counted: \(problems.joined(separator: "; "))"
+            return "\(sends)\(unknown). It waits for: redivis-sync plan --accept \(edit)"
         }
     }
 
@@ -77,12 +112,7 @@ extension PlanReport.Entry {
     init(_ mapping: Mapping, _ found: FolderComparison, _ figures: QueueFigures) {
         var upload = found.unsent
         // What `existing` keeps back is not sent; what `auto` judges may be.
-        let sendsNew =
-            switch (found.existingIsOpen, mapping.existing) {
-            case (false, _), (true, .auto), (true, .upload): true
-            case (true, .skip), (true, .hold): false
-            }
-        if sendsNew {
+        if mapping.sendsNew(existingIsOpen: found.existingIsOpen) {
             upload += found.new
             upload += found.settling
         }
@@ -142,6 +172,9 @@ extension PlanReport {
                 }
                 sheet.item("~", .pending, "\(edit.mapping): \(changes.joined(separator: ", "))")
             }
+        }
+        if let confirmation {
+            sheet.item(confirmation.isNeeded ? "!" : "·", confirmation.isNeeded ? .pending : .faint, confirmation.words)
         }
     }
 }

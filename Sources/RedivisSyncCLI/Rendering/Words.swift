@@ -35,11 +35,13 @@ enum Words {
         let seconds = max(duration.components.seconds, 0)
         switch seconds {
         case ..<60: return "\(seconds) s"
-        case ..<3600: return "\(seconds / 60) min \(seconds % 60) s"
-        case ..<86_400: return "\(seconds / 3600) h \(seconds / 60 % 60) min"
-        default: return "\(seconds / 86_400) d \(seconds / 3600 % 24) h"
+        case ..<3600: return "\(seconds / 60) min" + more(seconds % 60, "s")
+        case ..<86_400: return "\(seconds / 3600) h" + more(seconds / 60 % 60, "min")
+        default: return "\(seconds / 86_400) d" + more(seconds / 3600 % 24, "h")
         }
     }
+
+    private static func more(_ number: Int64, _ unit: String) -> String { number == 0 ? "" : " \(number) \(unit)" }
 
     /// In one unit, for a narrow column: `31 s`, `5 min`, `2 h`, `3 d`
     static func age(_ duration: Duration) -> String {

@@ -14,7 +14,7 @@ struct OnceDuties: AgentDuties {
 
     func queueChanged() async { await run.ring() }
 
-    func acceptPlan() async -> ControlAnswer { Self.onceOnly }
+    func acceptPlan(_ edit: String?) async -> ControlAnswer { Self.onceOnly }
     func reload() async -> ControlAnswer { Self.onceOnly }
 
     func scan(_ mapping: MappingID?) async -> ControlAnswer {

@@ -85,7 +85,7 @@ final class RunBoard: Sendable {
             troubles.write(.error, "the queue cannot be used", about: "", ["reason": "\(failure)"])
         case .folderState(let mapping, let state):
             told(state, of: mapping)
-        case .alive: break
+        case .alive, .folderRoot: break
         }
     }
 

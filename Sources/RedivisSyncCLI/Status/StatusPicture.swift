@@ -69,8 +69,17 @@ struct StatusPicture {
             sheet.item("○", .pending, withoutAgent + verdict, indent: 0)
         }
         guard detail == .everything else { return }
-        let loaded = facts.agent?.mappingFile.loadedAt.map { "in force since \(Words.time($0))" }
-        if facts.mappingFileProblems.isEmpty {
+        let loaded = facts.agent?.mappingFile.loadedAt.map { loadedAt in
+            // Of today the time alone, so that the line fits.
+            let (text, today) = (Words.time(loadedAt), Words.time(facts.now).prefix { $0 != " " })
+            return "in force since \(text.hasPrefix(today) ? String(text.dropFirst(today.count + 1)) : text)"
+        }
+        if let edit = facts.agent?.mappingFile.edit, edit.waits, facts.mappingFileProblems.isEmpty {
+            sheet.field("mapping file", report.mappingFile.path)
+            sheet.field(
+                "", "edited; the one before is \(loaded ?? "in force"), until: redivis-sync plan --accept \(edit.name)",
+                tint: .pending)
+        } else if facts.mappingFileProblems.isEmpty {
             sheet.field("mapping file", report.mappingFile.path + (loaded.map { ", \($0)" } ?? ""))
         } else {
             sheet.field("mapping file", report.mappingFile.path)
@@ -115,6 +124,9 @@ struct StatusPicture {
         }
         delivered(place.id, &sheet, detail)
         if let status, detail == .everything { noticed(status, &sheet) }
+        if let process = status?.alsoWatchedBy {
+            sheet.field("note", "\(Neighbour.words(process)); \(Neighbour.remedy)", tint: .pending)
+        }
         if let pause = facts.figures.pauses.reason(of: place.id) {
             sheet.field("paused", "no new transfer begins; \(Remedy.ending(pause, of: place.id))", tint: .pending)
         }

@@ -41,10 +41,36 @@ struct StatusReport: Encodable {
         let path: String
         /// When the one in force was taken up, by the running agent.
         let loadedAt: String?
+        /// That is not in force yet.
+        let edit: EditEntry?
 
         enum CodingKeys: String, CodingKey {
-            case path
+            case path, edit
             case loadedAt = "loaded_at"
+        }
+    }
+
+    struct EditEntry: Encodable {
+        /// What `plan --accept` names it by.
+        let name: String
+        /// Whether a person has to accept it; otherwise it is being counted.
+        let waits: Bool
+        let files: Int
+        let bytes: Int64
+        let isCounted: Bool
+        let limit: Int
+        let since: String
+        let problems: [String]
+
+        enum CodingKeys: String, CodingKey {
+            case name, waits, files, bytes, limit, since, problems
+            case isCounted = "is_counted"
+        }
+
+        init(_ edit: EditStatus) {
+            (name, waits, files, bytes) = (edit.name, edit.waits, edit.files, edit.bytes)
+            (isCounted, limit, problems) = (edit.isCounted, edit.limit, edit.problems.map(\.printable))
+            since = Words.isoTime(edit.since)
         }
     }
 
@@ -58,6 +84,7 @@ struct StatusReport: Encodable {
         let lastScanAt: String?
         let filesKnown: Int?
         let worstDetectionDelaySeconds: Double?
+        let alsoWatchedBy: Int32?
         let paused: String?
         let states: [String: Int]
         let oldestReady: Ready?
@@ -70,6 +97,7 @@ struct StatusReport: Encodable {
             case lastScanAt = "last_scan_at"
             case filesKnown = "files_known"
             case worstDetectionDelaySeconds = "worst_detection_delay_seconds"
+            case alsoWatchedBy = "also_watched_by"
             case oldestReady = "oldest_ready"
             case lastHour = "last_hour"
             case lastDay = "last_day"
@@ -200,7 +228,8 @@ extension StatusReport {
             Agent(startedAt: Words.isoTime($0.startedAt), processID: $0.processID, version: $0.version)
         }
         mappingFile = MappingFileEntry(
-            path: PathText(facts.mappingFile).text, loadedAt: running?.mappingFile.loadedAt.map(Words.isoTime))
+            path: PathText(facts.mappingFile).text, loadedAt: running?.mappingFile.loadedAt.map(Words.isoTime),
+            edit: running?.mappingFile.edit.map(EditEntry.init))
         stateDirectory = PathText(facts.stateDirectory).text
         mappings = facts.places.map { MappingEntry($0, facts) }
         transfers = (running?.transfers ?? []).map { TransferEntry($0, at: facts.now) }
@@ -229,6 +258,7 @@ extension StatusReport.MappingEntry {
         lastScanAt = status?.lastScanAt.map(Words.isoTime)
         filesKnown = status?.filesKnown
         worstDetectionDelaySeconds = status?.worstDetectionDelay?.inSeconds
+        alsoWatchedBy = status?.alsoWatchedBy
         paused = pause?.word
         states = Dictionary(
             uniqueKeysWithValues: (facts.figures.counts[place.id] ?? [:]).map { ($0.key.rawValue, $0.value) })
@@ -275,6 +305,13 @@ extension StatusReport.Problem {
         var problems: [StatusReport.Problem] = []
         if let silence = facts.silence { problems.append(.init(.agent, silence)) }
         problems += facts.mappingFileProblems.map { .init(.mappingFile, $0) }
+        // Counting most edits takes a moment, of which nobody need hear.
+        if let edit = facts.agent?.mappingFile.edit, edit.waits || facts.now.since(edit.since) > .seconds(3) {
+            problems.append(
+                .init(
+                    .mappingFile, edit.words, remedy: edit.waits ? edit.remedy : nil,
+                    since: Words.isoTime(edit.since)))
+        }
         for problem in facts.agent?.problems ?? [] {
             // Those of the mapping file stand above, also where the agent does not repeat them.
             guard let kind = Kind(problem.kind) else { continue }

@@ -56,10 +56,36 @@ extension PathStory.Version {
             ("confirmed", confirmedText), ("upload", file.uploadName), ("sha256", file.sha256),
             ("receipt", receipt.map(\.text)),
         ]
-        fields += journal.enumerated().map { ($0 == 0 ? "history" : "", "\($1.at)  \($1.note)") }
+        fields += historyLines.enumerated().map { ($0 == 0 ? "history" : "", $1) }
         for (label, text) in fields {
             if let text { sheet.field(label, text, indent: 4, tint: label == "do" ? .strong : nil) }
         }
+    }
+
+    /// A large file has thousands of lines that say how far it is: of a row of them the first and the last.
+    private var historyLines: [String] {
+        var lines: [String] = []
+        var row: [PathStory.Event] = []
+        func endRow() {
+            if let first = row.first { lines.append(first.line) }
+            if row.count > 3 {
+                lines.append("… \(Words.grouped(row.count - 2)) more such lines: redivis-sync why --json has them all")
+            } else {
+                lines += row.dropFirst().dropLast().map(\.line)
+            }
+            if row.count > 1, let last = row.last { lines.append(last.line) }
+            row = []
+        }
+        for event in journal {
+            if event.note.hasSuffix(" bytes confirmed") {
+                row.append(event)
+            } else {
+                endRow()
+                lines.append(event.line)
+            }
+        }
+        endRow()
+        return lines
     }
 
     private var confirmedText: String? {
@@ -72,6 +98,10 @@ extension PathStory.Version {
         return "\(Words.count(attempts.sessionsOpened, "session")) opened, "
             + "\(Words.count(attempts.failuresInARow, "failure")) in a row"
     }
+}
+
+extension PathStory.Event {
+    fileprivate var line: String { "\(at)  \(note)" }
 }
 
 extension PathStory.ReceiptEntry {

@@ -10,10 +10,12 @@ public enum Familiarity: Hashable, Sendable {
     /// A content of this path that was never seen, as far as can be told without reading it.
     case new
     /// A version of this path is delivered, and the file is not the one that was seen then: it was changed, or only
-    /// touched.
-    case changed
+    /// touched. On another table than that one it is a version of its own.
+    case changed(deliveredTo: TableReference)
     /// Ignored by hand, however it changes.
     case forgotten
+    /// Ignored by this rule, and looked at again once the mapping takes other files.
+    case leftOut(rule: String, wasThereBefore: Bool)
 }
 
 /// Some files, and their bytes.
@@ -74,13 +76,24 @@ extension QueueReader {
 extension Database {
     fileprivate func familiarity(of seen: SeenFile, in mapping: Int64) throws -> Familiarity {
         if let file = try fileRow(mapping, seen.path), let delivery = file.delivery {
-            if file.observation == seen.observation { return .known }
             let kind = try kind(of: delivery)
+            if file.observation == seen.observation {
+                return kind == "ignored" ? try leftOut(delivery) : .known
+            }
             if kind == "forgotten" { return .forgotten }
-            if kind == "delivered" { return .changed }
+            if kind == "delivered", let row = try deliveryRow(delivery) {
+                return .changed(deliveredTo: row.delivery.table)
+            }
         }
         let settles = try exists(
             "SELECT 1 FROM settling WHERE mapping = ? AND path = ?", [mapping, seen.path.column])
         return settles ? .settling : .new
+    }
+
+    private func leftOut(_ delivery: Int64) throws -> Familiarity {
+        guard let row = try deliveryRow(delivery), case .abandoned(.ignored(let rule)) = row.delivery.state else {
+            return .known
+        }
+        return .leftOut(rule: rule, wasThereBefore: row.isExisting)
     }
 }

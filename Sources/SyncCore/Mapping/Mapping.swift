@@ -136,11 +136,14 @@ public struct AgentSettings: Hashable, Sendable {
     public var certificateAuthorities: FilePath?
     /// How often every folder is scanned as a safety net; `nil`: never.
     public var rescan: Duration?
+    /// A live edit that would send more files than this waits for a person's word; `nil`: none does.
+    public var confirmAbove: Int?
 
     public init(
         api: String = "https://redivis.com/api/v1", tokenFile: FilePath? = nil, stateDirectory: FilePath? = nil,
         uploads: Int = 4, chunkSize: Int64 = 64 << 20, registrationDoubt: Duration = .seconds(120),
-        sendTokenTo: [String] = [], certificateAuthorities: FilePath? = nil, rescan: Duration? = .seconds(3600)
+        sendTokenTo: [String] = [], certificateAuthorities: FilePath? = nil, rescan: Duration? = .seconds(3600),
+        confirmAbove: Int? = nil
     ) {
         self.api = api
         self.tokenFile = tokenFile
@@ -151,6 +154,7 @@ public struct AgentSettings: Hashable, Sendable {
         self.sendTokenTo = sendTokenTo
         self.certificateAuthorities = certificateAuthorities
         self.rescan = rescan
+        self.confirmAbove = confirmAbove
     }
 }
 

@@ -33,7 +33,9 @@ public enum ControlRequest: Hashable, Codable, Sendable {
     case pause(mapping: MappingID?)
     case resume(mapping: MappingID?)
     /// Agrees to what an edited mapping file would send (`plan --accept`).
-    case acceptPlan
+    ///
+    /// - Parameter edit: which one: the SHA-256 of the file's bytes in hex, or how it begins; `nil`: whichever waits.
+    case acceptPlan(edit: String?)
     /// Looks through the folder of one mapping, or of all, once more, and answers when that is over.
     case scan(mapping: MappingID?)
     /// Reads the mapping file and the token again.

@@ -29,6 +29,8 @@ public struct AgentStatus: Hashable, Codable, Sendable {
         public var problems: [String]
         /// When the one in force was taken up.
         public var loadedAt: Timestamp?
+        /// An edit that is not in force yet: it is being counted, or waits for a person's word.
+        public var edit: EditStatus?
 
         public init(path: PathBytes, problems: [String] = [], loadedAt: Timestamp? = nil) {
             self.path = path
@@ -37,6 +39,32 @@ public struct AgentStatus: Hashable, Codable, Sendable {
         }
 
         public var isValid: Bool { problems.isEmpty }
+    }
+}
+
+/// An edit of the mapping file that is looked into before it is put in force (`confirm_above`).
+public struct EditStatus: Hashable, Codable, Sendable {
+    /// What `plan --accept` names it by: how the SHA-256 of the file begins, in hex.
+    public var name: String
+    /// What it would send that the mapping file in force does not, as far as it was counted.
+    public var files: Int
+    /// In bytes.
+    public var bytes: Int64
+    /// Whether that is all.
+    public var isCounted: Bool
+    /// The most that needs no word.
+    public var limit: Int
+    /// Whether it waits for a person; otherwise it is being counted.
+    public var waits: Bool
+    public var since: Timestamp
+    /// Folders that could not be looked through, so that nobody knows what they would send.
+    public var problems: [String]
+
+    public init(name: String, limit: Int, since: Timestamp) {
+        self.name = name
+        self.limit = limit
+        self.since = since
+        (files, bytes, isCounted, waits, problems) = (0, 0, false, false, [])
     }
 }
 
@@ -63,6 +91,8 @@ public struct MappingStatus: Hashable, Codable, Sendable {
     public var filesKnown: Int?
     /// The longest that a new file may stay unnoticed.
     public var worstDetectionDelay: Duration?
+    /// The process of another agent on the same folder; 0 where its id is not known.
+    public var alsoWatchedBy: Int32?
 
     public init(id: MappingID, folder: PathBytes, table: String) {
         self.id = id
