@@ -30,7 +30,7 @@ extension Catalog {
 
     private func releaseByOthers(_ draft: Version, of dataset: Dataset) -> Bool {
         let uploads = draft.tables.flatMap { table in table.uploads.map { (table, $0) } }
-        guard uploads.allSatisfy({ $0.1.canComplete }) else { return false }
+        guard uploads.allSatisfy({ $0.1.mayBeReleased }) else { return false }
         for (table, upload) in uploads where upload.status != .completed {
             complete(upload, at: Place(dataset: dataset, version: draft, table: table))
         }
@@ -45,11 +45,13 @@ extension Catalog {
 }
 
 extension Upload {
-    /// Whether its import is completed, or only takes its time.
-    fileprivate var canComplete: Bool {
+    /// Whether its import is completed, or only takes its time. What a fault has spoilt is to be taken off the table,
+    /// which a release would make impossible for ever.
+    fileprivate var mayBeReleased: Bool {
         switch tamper {
-        case .importFailed, .importStuck: status == .completed
-        case .refuseID, .duplicateName, .uploadIDReuse, .again, .wrongSize, .wrongMD5, .noSize, nil: status != .failed
+        case .importStuck: status == .completed
+        case .importFailed, .wrongSize, .wrongMD5, .noSize, .duplicateName: false
+        case .refuseID, .uploadIDReuse, .again, nil: status != .failed
         }
     }
 }

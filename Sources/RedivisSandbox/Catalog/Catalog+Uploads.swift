@@ -181,12 +181,20 @@ extension Catalog {
 
     private func apply(_ fault: RegistrationFault?, to upload: Upload) {
         switch fault {
-        case .wrongSize: upload.reportedSize = upload.object.size &+ 1
-        case .wrongMD5: upload.reportedMD5 = "00000000000000000000000000000000"
+        case .wrongSize:
+            upload.reportedSize = upload.object.size &+ 1
+            upload.tamper = fault
+        case .wrongMD5:
+            upload.reportedMD5 = "00000000000000000000000000000000"
+            upload.tamper = fault
         case .noSize:
             upload.reportedSize = nil
             upload.reportedMD5 = nil
+            upload.tamper = fault
         case .importFailed, .importStuck: upload.tamper = fault
+        case .duplicateName(.rename):
+            // A twin that is to go.
+            if upload.name != upload.requestedName { upload.tamper = fault }
         case .refuseID, .duplicateName, .uploadIDReuse, .again, nil:
             break
         }

@@ -97,7 +97,7 @@ enum ChaosCatalogue {
 
     private static let registrations: [Entry] = [
         Entry(40, "refuse-id"), Entry(60, "import-failed=No variables found"), Entry(60, "wrong-size"),
-        Entry(60, "wrong-md5"), Entry(40, "no-size"), Entry(60, "import-stuck=<1000-6000>"),
+        Entry(60, "wrong-md5"), Entry(15, "no-size"), Entry(60, "import-stuck=<1000-6000>"),
         Entry(60, "again=rename"), Entry(80, "again=refuse"), Entry(60, "again=refuse-id"), Entry(60, "again=second"),
         Entry(60, "release"), Entry(60, "release,after"),
     ]
