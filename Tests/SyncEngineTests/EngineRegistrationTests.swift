@@ -23,6 +23,25 @@ extension Engine {
             return bench
         }
 
+        // MARK: The taken name
+
+        /// As where somebody in between sends the request twice, and the second answer comes back.
+        @Test func `where the name is taken by our own content, that is found and nothing is registered again`()
+            async throws
+        {
+            let bench = Self.bench()
+            let name = Made.uploadName("a.csv", "one")
+            var hands = EngineBench.Hands()
+            let isPlanted = Flag()
+            hands.beforeRemote = CallHook { [remote = bench.remote] operation, _ throws(Failure) in
+                guard operation == .register, isPlanted.raisesFirst() else { return }
+                remote.plant(Array("one".utf8), named: name, on: EngineBench.table)
+            }
+            try await bench.run(hands)
+            try await Self.expectOnce(bench)
+            #expect(bench.calls(.register) == 1 && bench.calls(.withdraw) == 1, "\(bench.log)")
+        }
+
         // MARK: The lost answer
 
         @Test func `a post whose answer was lost is found, and not posted again`() async throws {
