@@ -45,7 +45,7 @@ actor EffectPerformer {
             case .conclude(let progress):
                 return try await conclude(delivery, progress)
             case .lookUp(let name, .beforePost):
-                // Sent once more: what made that necessary may stand on the table, where the index has not met it.
+                // Sent once more: ours may stand on the table, though the list after the first time left it out.
                 if delivery.tally.resends > 0 { try await directory.relist(delivery.table) }
                 return try await directory.lookUpBeforePost(name, in: delivery.table)
             case .lookUp(let name, .inDoubt(let attempt, _)):
