@@ -8,6 +8,9 @@ extension Sandbox {
     /// How often each fault has fired, in the order in which they were set.
     public var firedFaults: [(fault: SandboxFault, count: Int)] { core.faults.fired }
 
+    /// What was hit so far, by form and class of requests; an earlier sandbox's counts on the same directory included.
+    public var hits: [FaultHit] { core.log.hits.rows }
+
     /// Changes the switches for all later requests.
     public func setSwitches(_ switches: SandboxSwitches) async { await core.setSwitches(switches) }
 

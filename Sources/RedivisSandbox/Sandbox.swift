@@ -39,11 +39,13 @@ public final class Sandbox: Sendable {
     /// Throws where a port cannot be bound or another sandbox has the directory.
     public func run(onListening: @escaping @Sendable (SandboxOrigins) async -> Void) async throws {
         let lock = try lockDirectory()
+        let core = core
         defer {
+            // A full disk is no reason to end in another way; the counts are printed as well.
+            try? core.saveHits()
             close(lock)
             if isTemporary { try? FileManager.default.removeItem(atPath: directory) }
         }
-        let core = core
         let (ports, announce) = AsyncStream.makeStream(of: (SandboxResponder.Origin, Int).self)
         let servers: [(SandboxResponder.Origin, Int)] = [
             (.api, core.configuration.port), (.storage, core.configuration.storagePort),

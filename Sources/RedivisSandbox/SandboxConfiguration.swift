@@ -14,6 +14,8 @@ public struct SandboxConfiguration: Sendable {
     /// Counts bytes and discards them; MD5 is then null everywhere.
     public var sink = false
     public var faults: [SandboxFault] = []
+    /// Faults at a share of all requests; nil for none.
+    public var chaos: SandboxChaos?
     public var switches = SandboxSwitches()
     /// The most entries that one page of a list has, whatever `maxResults` asks for; at least 1.
     public var pageSizeCap = 1000

@@ -201,7 +201,9 @@ public actor TableDirectory {
             return false
         }
         tables[reference]?.table = now
-        return assumed.hasDraft && !now.hasDraft || assumed.released != now.released
+        // Whoever writes has seen to it that a version is open: where none is, others have released or deleted it, be it
+        // before the table was looked at again.
+        return !now.hasDraft || assumed.released != now.released
     }
 
     // MARK: Looking up

@@ -49,6 +49,19 @@ CHUNK_FAULTS = [
     "put-chunk:2:lose-reply",
     "put-chunk:5:lose-reply",
     "put-chunk:2:delay=1500",
+    "put-chunk:2:gap",
+    "put-chunk:2:finish-more=262144",
+    "put-chunk:5:finish-more=1",
+    "put-chunk:2:blank",
+    "put-chunk:2:redirect=307",
+    "put-chunk:2:redirect=308",
+    "put-chunk:2:never-read=1500",
+    "put-chunk:2:never-answer=1500",
+    "put-chunk:5:never-answer=1500,after",
+    "put-chunk:2:endless-body",
+    "put-chunk:5:endless-body,after",
+    "put-chunk:2:endless-headers",
+    "put-chunk:2:trickle=5",
     "query-status:1:503",
     "query-status:1:no-range",
     "query-status:1:lose-reply",
@@ -143,6 +156,15 @@ POST_FAULTS = [
     "post-uploads:1:late=700",
     "post-uploads:1:late=1700",
     "post-uploads:1:delay=1500",
+    "post-uploads:1:never-read=1500",
+    "post-uploads:1:never-answer=1500,after",
+    "post-uploads:1:endless-body,after",
+    "post-uploads:1:endless-headers,after",
+    "post-uploads:1:blank,after",
+    "post-uploads:1:trickle=2",
+    "post-uploads:1:redirect=307",
+    "post-uploads:2:release",
+    "post-uploads:2:release,after",
 ]
 
 
@@ -168,6 +190,8 @@ def test_a_lost_reply_under_each_reading_of_a_second_post(world: World, switch: 
     "fault",
     [
         "list-uploads:1:503", "list-uploads:*:delay=200", "list-uploads:2:reset", "list-uploads:1:portal",
+        "list-uploads:1-9:lag=2500", "list-uploads:1:endless-body", "get-table:1:endless-headers",
+        "list-uploads:2:never-answer=1500", "list-uploads:*:trickle=1", "get-dataset:1:redirect=302",
         "get-table:1:503", "get-table:1:429,retry-after=1", "get-dataset:1:reset", "list-uploads:2-4:500",
     ],
 )
@@ -263,3 +287,22 @@ def test_a_quota_that_is_used_up(world: World) -> None:
         world.write(f"{number}.csv", 100 + number)
     world.agent().map(world.folder).run_once()
     world.judge()
+
+
+@pytest.mark.parametrize("meeting", ["rename", "refuse", "refuse-id"])
+def test_a_registration_that_somebody_in_between_sends_twice(world: World, meeting: str) -> None:
+    world.open_sandbox("--fault", f"post-uploads:2:again={meeting}")
+    for number in range(3):
+        world.write(f"{number}.csv", 1000 + number)
+    world.agent().map(world.folder).run_once()
+    # Of two under two names one is taken off again.
+    world.judge(withdrawn=1 if meeting == "rename" else 0)
+
+
+def test_a_draft_that_is_deleted_as_soon_as_it_is_open(world: World) -> None:
+    world.open_sandbox("--fault", "post-versions:1-2:close-draft,after")
+    number = world.released_table()
+    world.write("a.csv", 1000)
+    world.agent().map(world.folder, existing="upload").run_once()
+    world.judge(foreign=[number])
+    assert world.record.counts()["post-versions"] >= 3

@@ -23,6 +23,30 @@ extension Engine {
             return bench
         }
 
+        // MARK: The taken name
+
+        /// Its name was taken, so it was taken off the table again and sent once more. Meanwhile what it was to be has
+        /// come up on the table, as after a list that lagged: that is looked for anew before it is registered.
+        @Test func `what is sent once more is looked for on the table itself before it is registered`() async throws {
+            let bench = Self.bench()
+            let name = Made.uploadName("a.csv", "one")
+            // Another name, which Redivis holds for the same.
+            let other = name.prefix(1).uppercased() + name.dropFirst()
+            var hands = EngineBench.Hands()
+            let (isTaken, isThere) = (Flag(), Flag())
+            hands.beforeRemote = CallHook { [remote = bench.remote] operation, _ throws(Failure) in
+                if operation == .register, isTaken.raisesFirst() {
+                    remote.plant(Array("two".utf8), named: other, on: EngineBench.table)
+                }
+                if operation == .openSession, remote.calls(of: .withdraw).count == 1, isThere.raisesFirst() {
+                    remote.plant(Array("one".utf8), named: name, on: EngineBench.table)
+                }
+            }
+            try await bench.run(hands)
+            #expect(try await bench.states()["a.csv"] == [.delivered], "\(bench.log)")
+            #expect(bench.calls(.register) == 1 && bench.calls(.withdraw) == 1, "\(bench.log)")
+        }
+
         // MARK: The lost answer
 
         @Test func `a post whose answer was lost is found, and not posted again`() async throws {

@@ -2,9 +2,17 @@ extension Catalog {
     func listUploads(_ call: APICall) throws(APIFailure) -> Answer {
         let place = try place(call.tableReference())
         let base = uri(place)
-        return try page(place.table.uploads, key: \.number, call: call, kind: "uploadList") {
+        var uploads = place.table.uploads
+        let count = uploads.count
+        if case .lag(let milliseconds) = call.fault {
+            let youngest = transfers.clock.now() - Int64(milliseconds)
+            uploads.removeAll { $0.created > youngest }
+        }
+        let answer = try page(uploads, key: \.number, call: call, kind: "uploadList") {
             resource($0, at: place, base: base, isFull: false)
         }
+        guard case .lag = call.fault else { return answer }
+        return answer.showingFault(uploads.count < count).noting("leftOut", .integer(Int64(count - uploads.count)))
     }
 
     private func namedUpload(_ call: APICall) throws(APIFailure) -> (Place, Upload) {
@@ -37,17 +45,37 @@ extension Catalog {
     // MARK: Registering
 
     func register(_ call: APICall) throws(APIFailure) -> Answer {
+        guard case .registration(let fault) = call.fault else { return try register(call, nil) }
+        guard case .again(let meeting) = fault else { return try register(call, fault) }
+        let first = try register(call, nil).notes.first { $0.key == "registration" }?.value ?? .null
+        let second: Answer
+        do throws(APIFailure) {
+            switch meeting {
+            case .rename: second = try register(call, .duplicateName(.rename))
+            case .refuse: second = try register(call, .duplicateName(.refuse))
+            case .second: second = try register(call, .duplicateName(.second))
+            case .refuseID: throw .invalid("The upload id was used already.")
+            }
+        } catch {
+            second = error.answer(switches.errorFormat, isHead: false)
+        }
+        return second.noting("registrationBefore", first)
+    }
+
+    /// Registers one upload.
+    private func register(_ call: APICall, _ fault: RegistrationFault?) throws(APIFailure) -> Answer {
         let place = try writablePlace(call)
         guard !place.table.isFileIndex else { throw .invalid("\(place.table.name) is a file index table.") }
         let request = try RegistrationRequest(call)
-        let source = try source(of: request, at: place, fault: call.fault)
-        let name = try freeName(request.name, in: place.table)
+        let source = try source(of: request, at: place, fault: fault)
+        let isTaken = place.table.upload(folded: NameFolding.fold(request.name)) != nil
+        let name = try freeName(request.name, isTaken: isTaken, in: place.table, fault: fault)
         // Counted up before anything can fail, so that no number is used twice.
         lastUploadNumber += 1
         let upload = Upload(
             number: lastUploadNumber, name: name, requestedName: request.name, object: source.object,
             via: source.via, uploadID: source.id, created: transfers.clock.now(), fields: request.fields)
-        apply(call.fault, to: upload)
+        apply(fault, to: upload)
         if source.via == Transfer.Kind.documented.rawValue, switches.resumableID == .noSize {
             upload.reportedSize = nil
             upload.reportedMD5 = nil
@@ -65,16 +93,28 @@ extension Catalog {
         return .json(created(), resource(upload, at: place, base: uri(place), isFull: true))
             .noting("registration", .integer(upload.number)).noting("upload", .optional(source.id))
             .noting("object", .string(source.object.id))
+            .showingFault(shows(fault, nameIsTaken: isTaken, idIsUsed: source.isUsed))
+    }
+
+    /// Whether a reading of a name or an id that was there already had anything to read.
+    private func shows(_ fault: RegistrationFault?, nameIsTaken: Bool, idIsUsed: Bool) -> Bool {
+        switch fault {
+        case .duplicateName: nameIsTaken
+        case .uploadIDReuse: idIsUsed
+        case .refuseID, .again, .importFailed, .wrongSize, .wrongMD5, .noSize, .importStuck, nil: true
+        }
     }
 
     private struct Source {
         var object: StoredObject
         var id: String?
         var via: String
+        /// Whether the id was registered before.
+        var isUsed = false
     }
 
     private func source(
-        of request: RegistrationRequest, at place: Place, fault: SandboxFault.Action?
+        of request: RegistrationRequest, at place: Place, fault: RegistrationFault?
     ) throws(APIFailure) -> Source {
         switch request.content {
         case .inline(let bytes):
@@ -98,10 +138,16 @@ extension Catalog {
             if switches.finishedLifetime == .day, age > ResumableSession.lifetimeMilliseconds {
                 throw .invalid("\(field) \(id) has expired.")
             }
-            if switches.uploadIDReuse == .refuse, !transfer.registrations.isEmpty {
-                throw .invalid("\(field) \(id) was used already.")
+            let isUsed = !transfer.registrations.isEmpty
+            var reading = switches.uploadIDReuse
+            switch fault {
+            case .uploadIDReuse(let given): reading = given
+            // The second of two requests must get as far as the name.
+            case .duplicateName: reading = .accept
+            case .refuseID, .again, .importFailed, .wrongSize, .wrongMD5, .noSize, .importStuck, nil: break
             }
-            return Source(object: object, id: id, via: transfer.kind.rawValue)
+            if reading == .refuse, isUsed { throw .invalid("\(field) \(id) was used already.") }
+            return Source(object: object, id: id, via: transfer.kind.rawValue, isUsed: isUsed)
         }
     }
 
@@ -112,9 +158,13 @@ extension Catalog {
         return StoredObject(id: id, size: Int64(bytes.count), md5: try writer.finish())
     }
 
-    private func freeName(_ name: String, in table: Table) throws(APIFailure) -> String {
-        guard table.upload(folded: NameFolding.fold(name)) != nil else { return name }
-        switch switches.duplicateName {
+    private func freeName(
+        _ name: String, isTaken: Bool, in table: Table, fault: RegistrationFault?
+    ) throws(APIFailure) -> String {
+        guard isTaken else { return name }
+        var reading = switches.duplicateName
+        if case .duplicateName(let given) = fault { reading = given }
+        switch reading {
         case .second: return name
         case .refuse:
             throw APIFailure(
@@ -129,16 +179,23 @@ extension Catalog {
         }
     }
 
-    private func apply(_ fault: SandboxFault.Action?, to upload: Upload) {
+    private func apply(_ fault: RegistrationFault?, to upload: Upload) {
         switch fault {
-        case .wrongSize: upload.reportedSize = upload.object.size &+ 1
-        case .wrongMD5: upload.reportedMD5 = "00000000000000000000000000000000"
+        case .wrongSize:
+            upload.reportedSize = upload.object.size &+ 1
+            upload.tamper = fault
+        case .wrongMD5:
+            upload.reportedMD5 = "00000000000000000000000000000000"
+            upload.tamper = fault
         case .noSize:
             upload.reportedSize = nil
             upload.reportedMD5 = nil
+            upload.tamper = fault
         case .importFailed, .importStuck: upload.tamper = fault
-        case .status, .portal, .reset, .resetAt, .loseReply, .late, .delay, .wait, .noRange, .overrideOK, .plainOK,
-            .finishEarly, .keep, .acknowledgeMore, .loseStored, .refuseID, nil:
+        case .duplicateName(.rename):
+            // A twin that is to go.
+            if upload.name != upload.requestedName { upload.tamper = fault }
+        case .refuseID, .duplicateName, .uploadIDReuse, .again, nil:
             break
         }
     }
@@ -173,13 +230,21 @@ extension Catalog {
         else { return }
         do {
             try await Task.sleep(for: .milliseconds(importDelays.queued))
-            upload.status = .running
+            // A release may have completed it meanwhile.
+            if upload.status == .queued { upload.status = .running }
             try await Task.sleep(for: .milliseconds(importDelays.running))
+            if case .importStuck(let milliseconds) = upload.tamper {
+                guard let milliseconds else { return }
+                try await Task.sleep(for: .milliseconds(milliseconds))
+            }
         } catch {
             return  // The sandbox stops; the next start takes the import up again.
         }
-        guard !upload.isDeleted else { return }
-        if upload.tamper == .importStuck { return }
+        guard !upload.isDeleted, upload.status == .running else { return }
+        complete(upload, at: Place(dataset: dataset, version: version, table: table))
+    }
+
+    func complete(_ upload: Upload, at place: Place) {
         if case .importFailed(let message) = upload.tamper {
             upload.status = .failed
             upload.errorMessage = message
@@ -188,6 +253,6 @@ extension Catalog {
         }
         upload.completed = transfers.clock.now()
         // Should the disk be full, memory still tells the truth to whoever asks over HTTP.
-        try? save(upload, at: Place(dataset: dataset, version: version, table: table))
+        try? save(upload, at: place)
     }
 }

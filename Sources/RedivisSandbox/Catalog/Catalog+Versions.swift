@@ -52,15 +52,24 @@ extension Catalog {
     func deleteVersion(_ call: APICall) throws(APIFailure) -> Answer {
         let (dataset, version) = try namedVersion(call)
         try requireDraft(version, of: dataset)
+        try delete(version, of: dataset)
+        return Answer(status: 200)
+    }
+
+    func delete(_ version: Version, of dataset: Dataset) throws(APIFailure) {
         version.isDeleted = true
         for table in version.tables { try discardUploads(of: Place(dataset: dataset, version: version, table: table)) }
         try persist { try saveCatalog() }
-        return Answer(status: 200)
     }
 
     func release(_ call: APICall) throws(APIFailure) -> Answer {
         let notes = call.body.isEmpty ? nil : try call.jsonBody()["releaseNotes"]
         let (dataset, version) = try namedVersion(call)
+        try release(version, of: dataset, notes: notes?.text)
+        return .json(200, resource(version, of: dataset, isFull: true))
+    }
+
+    func release(_ version: Version, of dataset: Dataset, notes: String?) throws(APIFailure) {
         if let obstacle = obstacle(toReleasing: version) { throw APIFailure(400, "invalid_state", obstacle) }
         if let last = dataset.current?.tag {
             version.tag =
@@ -70,9 +79,8 @@ extension Catalog {
             version.tag = VersionTag(major: 1, minor: 0)
         }
         version.released = transfers.clock.now()
-        version.releaseNotes = notes?.text
+        version.releaseNotes = notes
         try persist { try saveCatalog() }
-        return .json(200, resource(version, of: dataset, isFull: true))
     }
 
     /// Marks the uploads of a table that goes away as deleted, for readers of the directory.

@@ -129,7 +129,7 @@ final class Upload {
     /// What the import will report, which faults make differ from the object.
     var reportedSize: Int64?
     var reportedMD5: String?
-    var tamper: SandboxFault.Action?
+    var tamper: RegistrationFault?
 
     init(
         number: Int64, name: String, requestedName: String, object: StoredObject, via: String, uploadID: String?,

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Decides for each request whether something goes wrong with it. Named faults are one way to decide; a seeded
-/// generator can be another.
+/// Decides for each request whether something goes wrong with it: ``FaultPlan`` by named faults, ``ChaosPlan`` by a
+/// seed.
 protocol FaultSource: Sendable {
     func fault(at request: RequestClass) -> SandboxFault?
 }

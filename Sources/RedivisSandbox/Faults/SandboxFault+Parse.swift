@@ -18,7 +18,9 @@ extension SandboxFault {
         }
         self.occurrences = occurrences
         action = try Self.action(parts[2])
-        try Self.check(action, suits: target, in: text)
+        if let wanted = action.misses(target) {
+            throw ParseError(description: "fault \(text): this action is for \(wanted)")
+        }
     }
 
     private static func target(_ text: String) throws(ParseError) -> Target {
@@ -57,24 +59,16 @@ extension SandboxFault {
         if let status = ContentRange.digits(name) {
             return try self.status(Int(clamping: status), modifiers: rest, in: text)
         }
-        if let make = plain[String(name)] {
-            guard rest.isEmpty else {
-                throw ParseError(description: "fault action \(text): \(name) takes nothing more")
-            }
-            return make
+        guard let form = FaultForm.all[String(name)] else {
+            throw ParseError(
+                description: "fault action \(text): not known; there are "
+                    + "\((FaultForm.all.map { $0.value.written($0.key) }.sorted() + ["400…599"]).joined(separator: ", "))"
+            )
         }
-        if let make = numbered[String(name)] {
-            // Beyond a petabyte, or as many milliseconds, nothing is meant and arithmetic ends.
-            guard rest.hasPrefix("="), let number = ContentRange.digits(rest.dropFirst()), number <= 1 << 50 else {
-                throw ParseError(description: "fault action \(text): write \(name)=NUMBER")
-            }
-            return make(number)
+        guard let action = form.read(rest) else {
+            throw ParseError(description: "fault action \(text): write \(form.written(String(name)))")
         }
-        if name == "import-failed" { return .importFailed(String(rest.dropFirst())) }
-        let names =
-            (plain.keys.sorted() + numbered.keys.sorted().map { $0 + "=N" } + ["import-failed=TEXT", "400…599"])
-        throw ParseError(
-            description: "fault action \(text): not known; there are \(names.joined(separator: ", "))")
+        return action
     }
 
     private static func status(
@@ -93,7 +87,7 @@ extension SandboxFault {
                 guard value.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) else {
                     throw ParseError(description: "fault action \(text): retry-after takes printable ASCII")
                 }
-                return .status(status, afterwards: afterwards, once: once, retryAfter: value)
+                return .request(.status(status, afterwards: afterwards, once: once, retryAfter: value))
             }
             let modifier = rest.prefix { $0 != "," }
             switch modifier {
@@ -105,51 +99,6 @@ extension SandboxFault {
             }
             rest = rest.dropFirst(modifier.count + 1)
         }
-        return .status(status, afterwards: afterwards, once: once, retryAfter: nil)
-    }
-
-    private static let plain: [String: Action] = [
-        "portal": .portal, "reset": .reset, "lose-reply": .loseReply, "no-range": .noRange,
-        "override-200": .overrideOK, "plain-200": .plainOK, "finish-early": .finishEarly, "refuse-id": .refuseID,
-        "wrong-size": .wrongSize, "wrong-md5": .wrongMD5, "no-size": .noSize, "import-stuck": .importStuck,
-    ]
-
-    private static let numbered: [String: @Sendable (Int64) -> Action] = [
-        "reset-at": { .resetAt($0) },
-        "late": { .late(Int(clamping: $0)) },
-        "delay": { .delay(Int(clamping: $0)) },
-        "wait": { .wait(Int(clamping: $0)) },
-        "keep": { .keep($0) },
-        "ack-more": { .acknowledgeMore($0) },
-        "lose-stored": { .loseStored($0) },
-    ]
-
-    /// An action that could never show at the requests it waits for is a mistake in the test that asked for it.
-    private static func check(_ action: Action, suits target: Target, in text: String) throws(ParseError) {
-        let suits: Bool
-        let wanted: String
-        guard case .one(let request) = target else {
-            switch action {
-            case .status, .portal, .reset, .loseReply, .delay, .wait: return
-            case .resetAt, .late, .noRange, .overrideOK, .plainOK, .finishEarly, .keep, .acknowledgeMore, .loseStored,
-                .refuseID, .importFailed, .wrongSize, .wrongMD5, .noSize, .importStuck:
-                throw ParseError(description: "fault \(text): this action is for one kind of request, not for any")
-            }
-        }
-        switch action {
-        case .status, .portal, .reset, .loseReply, .delay, .wait:
-            return
-        case .resetAt:
-            (suits, wanted) = (request.carriesFileBytes, "put-chunk and put-whole")
-        case .keep:
-            (suits, wanted) = (request == .putChunk, "put-chunk")
-        case .late:
-            (suits, wanted) = (!request.isStorage, "requests of the API")
-        case .noRange, .overrideOK, .plainOK, .finishEarly, .acknowledgeMore, .loseStored:
-            (suits, wanted) = (request == .putChunk || request == .queryStatus, "put-chunk and query-status")
-        case .refuseID, .importFailed, .wrongSize, .wrongMD5, .noSize, .importStuck:
-            (suits, wanted) = (request == .postUploads, "post-uploads")
-        }
-        guard suits else { throw ParseError(description: "fault \(text): this action is for \(wanted)") }
+        return .request(.status(status, afterwards: afterwards, once: once, retryAfter: nil))
     }
 }

@@ -18,9 +18,11 @@ struct APIExchange {
         case .malformed: return refuse(.invalid("The path has a broken escape."), isHead)
         }
         entry.kind = match.kind
-        entry.fault = core.faults.fault(at: match.kind)
-        let action = entry.fault?.action
-        if let ending = try await FaultStage.before(action, refusal: { refusal($0, isHead) }) { return ending }
+        entry.fault = core.fault(at: match.kind)
+        let stage = FaultStage(entry.fault, now: core.clock.now()) { refusal($0, isHead) }
+        if let ending = try await stage.before() { return ending }
+        let draft = DraftStage(entry.fault, at: .reference(match.reference), core)
+        await draft?.before(&entry)
         let limit = core.rate.take(now: core.clock.now())
         var answer: Answer
         do {
@@ -30,11 +32,12 @@ struct APIExchange {
             } else {
                 try authorize(request, match.kind)
                 let call = try await call(request, match, &entry)
-                if case .late(let milliseconds) = action {
+                if case .request(.late(let milliseconds)) = entry.fault?.action {
                     carryOut(call, after: milliseconds, entry)
                     return .handedOver
                 }
                 answer = try await core.catalog.answer(call)
+                if !answer.showsFault { entry.fault = nil }
             }
         } catch let failure as APIFailure {
             answer = refusal(failure, isHead)
@@ -43,7 +46,8 @@ struct APIExchange {
             .with("X-RateLimit-Remaining", String(limit.remaining))
         if let reset = limit.reset { answer = answer.with("X-RateLimit-Reset", String(reset)) }
         if core.configuration.requestsPerMinute != nil { entry.note("remaining", .integer(Int64(limit.remaining))) }
-        return try await FaultStage.after(action, answer, refusal: { refusal($0, isHead) })
+        await draft?.after(&entry)
+        return try await stage.after(answer)
     }
 
     private func refusal(_ failure: APIFailure, _ isHead: Bool) -> Answer {

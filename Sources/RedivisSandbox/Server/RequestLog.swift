@@ -42,16 +42,18 @@ final class RequestLog: Sendable {
     private struct Counts {
         var sequence: Int64 = 0
         var byClass: [RequestClass: Int] = [:]
+        var hits: FaultTally
     }
 
     private let file: JSONLines
     // A mutex, since both servers' requests are counted here.
     private let counts: Mutex<Counts>
 
-    init(path: String) throws {
+    /// - Parameter hits: where an earlier sandbox on the same directory left its counts.
+    init(path: String, hits: String) throws {
         let last = try JSONLines.read(path).compactMap { $0["seq"]?.integer }.max() ?? 0
         file = try JSONLines(path: path)
-        counts = Mutex(Counts(sequence: last))
+        counts = Mutex(Counts(sequence: last, hits: FaultTally(file: hits)))
     }
 
     func nextSequence() -> Int64 {
@@ -62,10 +64,15 @@ final class RequestLog: Sendable {
     }
 
     func write(_ entry: LogEntry) {
-        counts.withLock { $0.byClass[entry.kind, default: 0] += 1 }
+        counts.withLock { counts in
+            counts.byClass[entry.kind, default: 0] += 1
+            if let fault = entry.fault { counts.hits.count(fault, at: entry.kind) }
+        }
         // A full disk must not change what the protocol answers; readers see the gap in the sequence.
         try? file.append(entry.json)
     }
+
+    var hits: FaultTally { counts.withLock { $0.hits } }
 
     func count(of kind: RequestClass) -> Int { counts.withLock { $0.byClass[kind] ?? 0 } }
 }

@@ -8,6 +8,7 @@ final class SandboxCore: Sendable {
     let catalog: Catalog
     let log: RequestLog
     let faults: FaultPlan
+    let chaos: ChaosPlan?
     let jobs = JobQueue()
     let clock = WallClock()
     let rate: RateLimit
@@ -23,14 +24,26 @@ final class SandboxCore: Sendable {
         directory = try SandboxDirectory(path: path, keepsBytes: !configuration.sink)
         transfers = try TransferStore(directory: directory, clock: clock)
         catalog = try Catalog(configuration: configuration, directory: directory, transfers: transfers, jobs: jobs)
-        log = try RequestLog(path: directory.log)
+        log = try RequestLog(path: directory.log, hits: directory.faults)
         faults = FaultPlan(configuration.faults)
+        chaos = configuration.chaos.map { ChaosPlan($0) }
         rate = RateLimit(
             requests: configuration.requestsPerMinute, seconds: configuration.rateWindowSeconds)
         live = Mutex(Live(switches: configuration.switches))
     }
 
     var switches: SandboxSwitches { live.withLock { $0.switches } }
+
+    /// What goes wrong with a request: a named fault, else one of chaos. Both count every request.
+    func fault(at request: RequestClass) -> SandboxFault? {
+        let drawn = chaos?.fault(at: request)
+        return faults.fault(at: request) ?? drawn
+    }
+
+    /// Leaves the count of hits in the directory.
+    func saveHits() throws(FileFailure) {
+        try Files.replace(directory.faults, with: log.hits.json(chaos: configuration.chaos).bytes + [0x0A])
+    }
 
     /// Nil until both servers listen.
     var origins: SandboxOrigins? { live.withLock { $0.origins } }

@@ -26,6 +26,8 @@ struct SandboxResponder: HTTPResponder {
         case reset
         /// The connection is closed; the request is carried out, and logged, later.
         case handedOver
+        /// Something that is no answer; `Answer` is the true one where the request was carried out.
+        case strange(StrangeAnswer, Answer?)
     }
 
     func respond(to request: Request, context: SandboxContext) async throws -> Response {
@@ -48,7 +50,7 @@ struct SandboxResponder: HTTPResponder {
             core.log.write(entry)
             throw error
         }
-        return await end(ending, entry, context.channel, isHead: request.method == .head)
+        return await end(ending, entry, request, context.channel)
     }
 
     private func begin(_ request: Request) -> LogEntry {
@@ -74,7 +76,10 @@ struct SandboxResponder: HTTPResponder {
         }.joined(separator: "&")
     }
 
-    private func end(_ ending: Ending, _ entry: LogEntry, _ channel: any Channel, isHead: Bool) async -> Response {
+    private func end(
+        _ ending: Ending, _ entry: LogEntry, _ request: Request, _ channel: any Channel
+    ) async -> Response {
+        let isHead = request.method == .head
         var entry = entry
         switch ending {
         case .answer(let answer):
@@ -89,6 +94,15 @@ struct SandboxResponder: HTTPResponder {
             try? await channel.close()
         case .handedOver:
             try? await channel.close()
+        case .strange(let manner, let answer):
+            if let answer {
+                entry.notes += answer.notes
+                entry.note("carriedOut", .integer(Int64(answer.status)))
+            } else if case .silence(_, reads: true) = manner {
+                entry.bytes += await Self.drain(request.body)
+            }
+            core.log.write(entry)
+            await manner.give(answer, isHead: isHead, on: channel)
         case .reset:
             core.log.write(entry)
             // Without lingering, closing sends RST and not FIN.
@@ -99,6 +113,17 @@ struct SandboxResponder: HTTPResponder {
         }
         // Goes nowhere: the connection is closed.
         return Response(status: .internalServerError)
+    }
+
+    /// Reads a body that nobody wants; as far as it comes.
+    private static func drain(_ body: RequestBody) async -> Int64 {
+        var count: Int64 = 0
+        do {
+            for try await piece in body { count += Int64(piece.readableBytes) }
+        } catch {
+            // The client has gone: there is no more.
+        }
+        return count
     }
 
     private static func response(_ answer: Answer, isHead: Bool) -> Response {

@@ -14,7 +14,10 @@ struct SessionPut {
             throw StorageFailure(400, "InvalidArgument", "Content-Range cannot be read.")
         }
         let range = ranges.first ?? nil
-        let action = entry.fault?.action
+        let fault = entry.fault?.action
+        var action: SessionFault?
+        if case .session(let kind) = fault { action = kind }
+        if action == .gap { throw Self.gap }
         let length = try BodyLength.announced(request)
         let standing: ResumableSession.Standing
         switch try session.open(range, bodyLength: length, now: core.clock.now()) {
@@ -22,7 +25,7 @@ struct SessionPut {
             standing = found
         case .receive(let reception):
             var isWhole = true
-            if case .resetAt(let limit) = action { isWhole = reception.length <= limit }
+            if case .request(.resetAt(let limit)) = fault { isWhole = reception.length <= limit }
             standing = try await receive(reception, range, request, &entry)
             if !isWhole {
                 try core.transfers.note(session)
@@ -34,6 +37,12 @@ struct SessionPut {
         return .answer(answer(told, action, range, request))
     }
 
+    /// What Google says to a chunk behind a gap, where there is none.
+    private static let gap = StorageFailure(
+        503, "ServiceUnavailable",
+        "Invalid request. According to the Content-Range header, the upload offset exceeds already uploaded size.",
+        isPlainText: true)
+
     // MARK: Receiving
 
     private func receive(
@@ -44,14 +53,12 @@ struct SessionPut {
         // What a fault makes of the last chunk must leave the session open, or there would be nothing to see.
         var closes = range.map { $0.closesAtTotal } ?? true
         switch entry.fault?.action {
-        case .keep(let count): limit = min(limit, count)
-        case .resetAt(let count):
+        case .session(.keep(let count)): limit = min(limit, count)
+        case .request(.resetAt(let count)):
             limit = min(limit, count)
             breaksOff = limit < reception.length
-        case .noRange, .loseStored: closes = false
-        case .status, .portal, .reset, .loseReply, .late, .delay, .wait, .overrideOK, .plainOK, .finishEarly,
-            .acknowledgeMore, .refuseID, .importFailed, .wrongSize, .wrongMD5, .noSize, .importStuck, nil:
-            break
+        case .session(.noRange), .session(.loseStored): closes = false
+        case .session, .request, .registration, .lag, .draft, nil: break
         }
         let seen: Int64
         do {
@@ -110,7 +117,7 @@ struct SessionPut {
 
     /// Lets a fault change what the session holds.
     private func spoil(
-        _ standing: ResumableSession.Standing, _ action: SandboxFault.Action?
+        _ standing: ResumableSession.Standing, _ action: SessionFault?
     ) throws -> ResumableSession.Standing {
         guard case .incomplete = standing else { return standing }
         switch action {
@@ -119,16 +126,18 @@ struct SessionPut {
         case .acknowledgeMore(let count):
             guard case .incomplete(let stored) = standing else { return standing }
             return .incomplete(stored: stored &+ count)
-        case .status, .portal, .reset, .resetAt, .loseReply, .late, .delay, .wait, .noRange, .overrideOK, .plainOK,
-            .keep, .refuseID, .importFailed, .wrongSize, .wrongMD5, .noSize, .importStuck, nil:
+        case .noRange, .overrideOK, .plainOK, .finishMore, .gap, .keep, nil:
             return standing
         }
     }
 
     private func answer(
-        _ standing: ResumableSession.Standing, _ action: SandboxFault.Action?, _ range: ContentRange?,
+        _ standing: ResumableSession.Standing, _ action: SessionFault?, _ range: ContentRange?,
         _ request: Request
     ) -> Answer {
+        if case .finishMore(let count) = action {
+            return Answer(status: 200).with("x-goog-stored-content-length", String(session.size &+ count))
+        }
         switch standing {
         case .superseded:
             return StorageFailure(503, "ServiceUnavailable", "Another request took this upload over.").answer
@@ -142,7 +151,7 @@ struct SessionPut {
     }
 
     private func incomplete(
-        _ stored: Int64, _ action: SandboxFault.Action?, _ range: ContentRange?, _ request: Request
+        _ stored: Int64, _ action: SessionFault?, _ range: ContentRange?, _ request: Request
     ) -> Answer {
         let asksForOverride = HTTPFields.Element.Name("X-GUploader-No-308").flatMap { request.headers[$0] } == "yes"
         let isChunk = range.map { !$0.isQuery } ?? true

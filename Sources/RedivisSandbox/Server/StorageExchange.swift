@@ -22,10 +22,12 @@ struct StorageExchange {
                 StorageFailure(405, "MethodNotAllowed", "The method is not allowed against this resource.").answer)
         }
         entry.kind = kind
-        entry.fault = core.faults.fault(at: kind)
-        let action = entry.fault?.action
-        killSession(target, action)
-        if let ending = try await FaultStage.before(action, refusal: Self.refusal) { return ending }
+        entry.fault = core.fault(at: kind)
+        let stage = FaultStage(entry.fault, now: core.clock.now(), refusal: Self.refusal)
+        killSession(target, entry.fault?.action)
+        if let ending = try await stage.before() { return ending }
+        let draft = DraftStage(entry.fault, at: table(of: target).map { .key($0) }, core)
+        await draft?.before(&entry)
         let ending: Ending
         do {
             try authorize(request)
@@ -39,8 +41,9 @@ struct StorageExchange {
         if case .session(let session?) = target {
             entry.note("offset", .integer(session.stored))
         }
+        await draft?.after(&entry)
         guard case .answer(let answer) = ending else { return ending }
-        return try await FaultStage.after(action, answer, refusal: Self.refusal)
+        return try await stage.after(answer)
     }
 
     private static func refusal(_ failure: APIFailure) -> Answer {
@@ -93,9 +96,17 @@ struct StorageExchange {
         }
     }
 
+    /// The table that the bytes are for, as `datasetID.tableID`.
+    private func table(of target: Target) -> String? {
+        switch target {
+        case .session(let session): session.flatMap { core.transfers.transfer($0.uploadID) }?.table
+        case .transfer(let transfer): transfer?.table
+        }
+    }
+
     /// The statuses that mean the end of a session do end it.
     private func killSession(_ target: Target, _ action: SandboxFault.Action?) {
-        guard case .session(let session?) = target, case .status(let status, _, once: false, _) = action,
+        guard case .session(let session?) = target, case .request(.status(let status, _, once: false, _)) = action,
             [404, 410, 499].contains(status)
         else { return }
         session.kill(status: status)

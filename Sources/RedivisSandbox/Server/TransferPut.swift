@@ -48,7 +48,7 @@ struct TransferPut {
             if !isKept, let path = writer.path { unlink(path) }
         }
         var limit = Int64.max
-        if case .resetAt(let count) = entry.fault?.action { limit = count }
+        if case .request(.resetAt(let count)) = entry.fault?.action { limit = count }
         for try await piece in request.body {
             entry.bytes += Int64(piece.readableBytes)
             if entry.bytes > transfer.size { break }

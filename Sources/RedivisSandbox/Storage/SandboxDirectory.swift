@@ -17,6 +17,7 @@ struct SandboxDirectory: Sendable {
     var transfers: String { path + "/transfers.jsonl" }
     var catalog: String { path + "/catalog.json" }
     var key: String { path + "/key" }
+    var faults: String { path + "/faults.json" }
     var registrations: String { path + "/registrations" }
 
     func registration(_ number: Int64) -> String { "\(registrations)/\(number).json" }

@@ -5,6 +5,8 @@ struct Answer: Sendable {
     var body: [UInt8] = []
     /// Facts for the request log, in the order in which they came up.
     var notes: [JSON.Member] = []
+    /// False where a fault of this request found nothing to act on.
+    var showsFault = true
 
     init(status: Int, headers: [(name: String, value: String)] = [], body: [UInt8] = []) {
         self.status = status
@@ -19,6 +21,12 @@ struct Answer: Sendable {
     func noting(_ key: String, _ value: JSON) -> Answer {
         var copy = self
         copy.notes.append(.init(key: key, value: value))
+        return copy
+    }
+
+    func showingFault(_ shows: Bool) -> Answer {
+        var copy = self
+        copy.showsFault = shows
         return copy
     }
 

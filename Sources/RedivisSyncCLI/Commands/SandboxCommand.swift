@@ -32,6 +32,21 @@ struct SandboxCommand: AsyncParsableCommand {
     @Option(help: "A fault at the n-th request of a kind, such as post-uploads:1:lose-reply; may be repeated.")
     var fault: [String] = []
 
+    @Option(help: "A file with one such fault a line; lines that begin with # say nothing.")
+    var faults: PathArgument?
+
+    @Option(help: "Faults at a share of all requests, drawn with this number; the same number draws the same.")
+    var chaos: UInt64?
+
+    @Option(help: "With --chaos: how late, at most, a request is carried out after its connection has ended, in ms.")
+    var chaosLate = 1500
+
+    @Option(help: "With --chaos: how long, at most, a request is left without an answer, in ms.")
+    var chaosSilence = 3000
+
+    @Flag(help: "With --chaos: requests may also be carried out twice, so that twins stand on a table.")
+    var chaosTwins = false
+
     @Option(
         name: .customLong("switch"),
         help: "Another reading of an unknown, such as duplicate-name=refuse; may be repeated.")
@@ -49,14 +64,18 @@ struct SandboxCommand: AsyncParsableCommand {
         for (name, value) in [("port", port), ("storage-port", storagePort)] where !(0...65535).contains(value) {
             throw ValidationError("--\(name) \(value): write a port from 0 to 65535")
         }
+        for (name, value) in [("chaos-late", chaosLate), ("chaos-silence", chaosSilence)]
+        where !(0...3_600_000).contains(value) {
+            throw ValidationError("--\(name) \(value): write milliseconds, from 0 to 3600000")
+        }
         _ = try parsedConfiguration()
     }
 
     /// Its paths are text.
-    private func parsedDirectory() throws -> String? {
-        guard let directory else { return nil }
-        guard let text = String(validating: directory.bytes, as: UTF8.self) else {
-            throw ValidationError("--directory \(directory.printable): write a path in UTF-8")
+    private func text(_ path: PathArgument?, of option: String) throws -> String? {
+        guard let path else { return nil }
+        guard let text = String(validating: path.bytes, as: UTF8.self) else {
+            throw ValidationError("--\(option) \(path.printable): write a path in UTF-8")
         }
         return text
     }
@@ -83,13 +102,23 @@ struct SandboxCommand: AsyncParsableCommand {
             try await group.next()
             group.cancelAll()
         }
+        tellHits(of: sandbox)
+    }
+
+    /// What was hit, where anything could be. With --json standard output has its one line already.
+    private func tellHits(of sandbox: Sandbox) {
+        guard chaos != nil || faults != nil || !fault.isEmpty else { return }
+        var text = "Faults that were hit:\n"
+        for hit in sandbox.hits { text += "  \(hit.times) × \(hit.fault) at \(hit.request.rawValue)\n" }
+        if sandbox.hits.isEmpty { text += "  none\n" }
+        if json { StandardError.write(text) } else { StandardOutput.write(text) }
     }
 
     private func parsedConfiguration() throws -> SandboxConfiguration {
         var configuration = SandboxConfiguration()
         configuration.port = port
         configuration.storagePort = storagePort
-        configuration.directory = try parsedDirectory()
+        configuration.directory = try text(directory, of: "directory")
         configuration.strictTables = strictTables
         configuration.datasets = dataset
         configuration.sink = sink
@@ -104,13 +133,26 @@ struct SandboxCommand: AsyncParsableCommand {
         do {
             for text in switches { try configuration.switches.apply(text) }
             configuration.faults = try fault.map { try SandboxFault($0) }
+            if let script = try text(faults, of: "faults") {
+                configuration.faults += try SandboxFault.script(at: script)
+            }
         } catch {
             throw ValidationError("\(error)")
+        }
+        configuration.chaos = chaos.map { seed in
+            var chaos = SandboxChaos(seed: seed)
+            chaos.lateMilliseconds = chaosLate
+            chaos.silentMilliseconds = chaosSilence
+            chaos.makesTwins = chaosTwins
+            return chaos
         }
         return configuration
     }
 
     private func announce(_ origins: SandboxOrigins, directory: String) {
+        if let words = (try? parsedConfiguration())?.chaos?.words {
+            if json { StandardError.write(words + "\n") } else { StandardOutput.line(words) }
+        }
         if json {
             StandardOutput.line(
                 JSONText.line(["api": origins.api, "storage": origins.storage, "directory": directory]))
