@@ -192,7 +192,7 @@ import Testing
             _ = try await SQLiteQueue(in: directory, api: "https://api.example", logger: .quiet)
         } throws: { error in
             let failure = error as? Failure
-            return failure?.kind == .stateUnavailable && failure?.hint?.contains("aside and start it again") == true
+            return failure?.kind == .stateUnavailable && failure?.hint?.contains("redivis-sync rebuild") == true
         }
     }
 }
