@@ -150,10 +150,10 @@ def test_the_page_begins_with_the_help() -> None:
 def test_the_variables_of_the_page_are_those_that_are_read() -> None:
     rows = re.findall(r"^\| (`[A-Z].*?`) \|", section(COMMAND_LINE.read_text(encoding="utf-8"), "Environment"), re.MULTILINE)
     told = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
-    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "Sources" / "RedivisSyncCLI").rglob("*.swift"))
-    listed = re.search(r"for name in \[(.*?)\]", sources, re.DOTALL)
-    assert listed
-    read = set(re.findall(r'"([A-Z_]+)"', listed[1])) | {"NO_COLOR", "TERM", "TMPDIR"}
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "Sources").rglob("*.swift"))
+    lists = re.findall(r"(?:ofThisProcess\(|ariables = )\[(\s*\"[^\]]*?)\]", sources)
+    assert len(lists) == 3
+    read = {name for one in lists for name in re.findall(r'"([A-Z_]+)"', one)} | {"NO_COLOR", "TERM", "TMPDIR"}
     assert told == read
 
 

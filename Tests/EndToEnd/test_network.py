@@ -192,6 +192,18 @@ def test_a_fixed_rate(world: World) -> None:
     assert all(late - early >= 1700 for early, late in zip(times, times[9:])), times
 
 
+def test_an_edited_rate_takes_effect_at_once(world: World) -> None:
+    agent = world.agent(api_rate="10/min", **BY_EVENTS).map(world.folder)
+    with watching(agent) as run:
+        for number in range(5):
+            world.write(f"{number}.csv", 200 + number)
+        run.wait(lambda: "queued" in agent.states().values(), 20, "files wait for their turn")
+        agent.settings["api_rate"] = "auto"
+        agent.write_mapping_file()
+        # Five files take more than two minutes by the rate that was.
+        settle_and_judge(world, run, seconds=40)
+
+
 # Sizes that do not get through
 
 

@@ -146,10 +146,6 @@ import Testing
 
     @Test(arguments: [
         ("version: 2\n", "1:10: `version`: `version: 2` is not known to this program; write `version: 1`"),
-        (
-            "api_rate: 300\n",
-            "1:11: `api_rate`: `300` is no rate of requests; write auto, or a number of requests as in 300/min"
-        ),
         ("api_rate: 300/minute\n", "1:11: `api_rate`: `300/minute` is no rate of requests; write 300/min"),
         (
             "api_rate: 0/s\n",

@@ -92,12 +92,14 @@ private let mebibyte: Int64 = 1 << 20
     private static func deliver(
         _ size: Int64, largest: Int64, refusal: Failure, chunkSize: Int64 = 4 * mebibyte
     ) -> (Delivery, refused: Int, largest: Int64) {
-        let context = Sample.context(policy: DeliveryPolicy(chunkSize: chunkSize))
+        var context = Sample.context(policy: DeliveryPolicy(chunkSize: chunkSize))
         let session = Sample.session()
         var row = Sample.delivery(.working(.transferring(session, .none)), size: size)
         var decision = row.sendingNext(in: session, .none, "", in: context)
         var (stored, refused, arrived) = (Int64(0), 0, Int64(0))
-        for _ in 0..<1000 {
+        for round in 0..<1000 {
+            // Later than any wait ends.
+            context = Sample.context(at: Int64(round) * 61, policy: DeliveryPolicy(chunkSize: chunkSize))
             row = decision.delivery
             if case .waiting = row.state { decision = row.decide(on: .resumed, in: context) }
             row = decision.delivery

@@ -68,6 +68,22 @@ import Testing
         }
     }
 
+    @Test func whatWasLearnedOfChunksIsKept() throws {
+        let data = try Data(contentsOf: Self.folder.appending(path: "tally-chunks.json"))
+        let tally = try JSONDecoder().decode(Delivery.Tally.self, from: data)
+        #expect(tally.chunks?.size(within: 64 << 20) == 16 << 20)
+        #expect(tally.chunks?.patience == 16 && tally.chunks?.hasGrown == true)
+        #expect(
+            String(decoding: data, as: UTF8.self) == String(decoding: try Self.encoder.encode(tally), as: UTF8.self)
+                + "\n")
+    }
+
+    @Test func whatCannotBeReadOfThemIsLearnedAnew() throws {
+        let tally = try JSONDecoder().decode(
+            Delivery.Tally.self, from: Data(#"{"failures":4,"chunks":{"limit":"x"}}"#.utf8))
+        #expect(tally.failures == 4 && tally.chunks == nil)
+    }
+
     @Test func aTallyWithoutNewerFieldsStillDecodes() throws {
         let data = try Data(contentsOf: Self.folder.appending(path: "tally.json"))
         let tally = try JSONDecoder().decode(Delivery.Tally.self, from: data)
