@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from checker import check
-from harness import DONE, KIB, LEFT, MIB, UNREACHABLE, Agent, World, kill
+from harness import DONE, KIB, LEFT, MIB, UNREACHABLE, Agent, World, kill, plain_environment
 
 # What a registration can meet after which it has to be taken off the table again, or has failed.
 WITHDRAWING = {"import-failed", "wrong-size", "wrong-md5", "no-size", "again"}
@@ -126,30 +127,42 @@ def rests_after_a_refusal(agent: Agent) -> bool:
 def run_while_it_moves(world: World, agent: Agent, deadline: float) -> int:
     """A single run's exit status; that of SIGKILL where it rests."""
     log, seen, since, looked = world.record.directory / "log.jsonl", -1, time.monotonic(), 0.0
-    begun, process = time.monotonic(), agent.start("run", "--once")
+    # Into a file: a pipe that nobody reads would stop it after 64 KiB of log lines.
+    agent.write_mapping_file()
+    with said_by(agent).open("ab") as said:
+        process = subprocess.Popen(
+            agent.command("run", "--once"), stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+            env=plain_environment(agent.home),
+        )
     try:
         while process.poll() is None:
             size, now = log.stat().st_size, time.monotonic()
             if size != seen:
                 seen, since = size, now
             if now > deadline:
-                process.kill()
-            elif now - since > IMPATIENCE and now - looked > 3:
+                break
+            if now - since > IMPATIENCE and now - looked > 3:
                 looked = now
                 if rests_after_a_refusal(agent):
                     process.kill()
             time.sleep(0.1)
     finally:
-        result = agent.finish(process, begun, 20)
-    assert result.status in (DONE, LEFT, UNREACHABLE, -9), result
-    return result.status
+        if process.poll() is None:
+            process.kill()
+        status = process.wait(20)
+    assert status in (DONE, LEFT, UNREACHABLE, -9), f"ended with {status}\n{remains(agent)}"
+    return status
+
+
+def said_by(agent: Agent) -> Path:
+    return agent.home / "runs.log"
 
 
 def remains(agent: Agent) -> str:
     """What is not delivered, by the program's own account, and what it said last."""
     left = [f"{entry['path']}: {entry['state']}: {entry.get('reason')}" for entry in agent.list() if entry["state"] != "delivered"]
-    said = [result.errors[-1500:] for result in agent.results if "--once" in result.arguments][-2:]
-    return "\n".join(left[:20] + said)
+    said = said_by(agent).read_text("utf-8", "backslashreplace")[-3000:] if said_by(agent).exists() else ""
+    return "\n".join([*left[:20], said])
 
 
 def retry_parked(agent: Agent, story: Story) -> None:
