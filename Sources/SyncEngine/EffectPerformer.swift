@@ -45,8 +45,11 @@ actor EffectPerformer {
             case .conclude(let progress):
                 return try await conclude(delivery, progress)
             case .lookUp(let name, .beforePost):
-                // Sent once more: ours may stand on the table, though the list after the first time left it out.
-                if delivery.tally.resends > 0 { try await directory.relist(delivery.table) }
+                // Sent or posted once more: ours may stand on the table, though the list after the first time left it
+                // out, or the refusal was not the whole truth.
+                if delivery.tally.resends > 0 || delivery.tally.failures > 0 {
+                    try await directory.relist(delivery.table)
+                }
                 return try await directory.lookUpBeforePost(name, in: delivery.table)
             case .lookUp(let name, .inDoubt(let attempt, _)):
                 return try await directory.lookUpOnServer(

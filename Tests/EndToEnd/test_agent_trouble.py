@@ -1,5 +1,8 @@
 """Troubles that last: a refused token or table, a folder that is not there, a network that is away. The agent goes on
-by itself once they are over, and until then nothing is forgotten and nobody is pestered."""
+by itself once they are over, and until then nothing is forgotten and nobody is pestered.
+
+Trouble T-20 of docs/testing.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What lies in a mapped folder arrives: every size, every name, each once."""
+"""What lies in a mapped folder arrives: every size, every name, each once.
+
+Trouble T-18 of docs/testing.md.
+"""
 
 from __future__ import annotations
 

@@ -318,3 +318,14 @@ def test_the_quickstart_ends_with_every_byte_verified(world: World) -> None:
     assert "each arrived exactly once, byte for byte" in said
     assert "\x1b[" not in said
     assert not list(world.root.glob("redivis-quickstart.*"))
+
+
+def test_known_troubles_are_tested_where_the_page_says() -> None:
+    page = (ROOT / "docs" / "testing.md").read_text()
+    rows = re.findall(r"^\| (T-\d\d) \|.*\| (.*) \|$", page, re.MULTILINE)
+    assert len(rows) >= 13
+    for number, places in rows:
+        for name in re.findall(r"`(\w+)(?:\.py)?`", places):
+            files = [*ROOT.glob(f"Tests/**/{name}.py"), *ROOT.glob(f"Tests/**/{name}.swift")]
+            assert files, f"{number}: there is no {name}"
+            assert any(number in file.read_text() for file in files), f"{name} does not bear {number}"

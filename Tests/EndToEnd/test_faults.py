@@ -1,6 +1,8 @@
 """One thing goes wrong at a chosen request, and still every file is there once, byte for byte.
 
 The faults' names are those of docs/sandbox.md. The numbers behind the parts name the rules of docs/protocol.md.
+
+Troubles T-14, T-16, T-17, T-24 of docs/testing.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""SIGKILL at any instant: every file once, whole, and hardly a byte twice."""
+"""SIGKILL at any instant: every file once, whole, and hardly a byte twice.
+
+Troubles T-15, T-19 of docs/testing.md.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from harness import MIB, TABLE, Agent, World
 from mapping_edits import IN_FORCE, OTHER, SLACK, WAYS, by_rename, folder_of, table_in_force, text_of, until_in_force
-from watching import BY_EVENTS, settle_and_judge, until_arrived, watching
+from watching import BY_EVENTS, settle_and_judge, until_arrived, until_idle, watching
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -119,6 +119,25 @@ def test_another_table(world: World) -> None:
         assert len(new) == 5
         settle_and_judge(world, run, old + new)
     assert world.record.received_by_size()[16 * MIB] == 16 * MIB, "the transfer was disturbed"
+
+
+def test_what_was_delivered_to_the_table_before_is_not_sent_to_the_new_one(world: World) -> None:
+    """Neither when it is touched, nor when a copy of the same bytes takes its place."""
+    for name in ("touched.csv", "replaced.csv"):
+        world.write(name, name.encode())
+    agent = world.agent(**BY_EVENTS).map(world.folder)
+    with watching(agent) as run:
+        settle_and_judge(world, run)
+        agent.map(world.folder, OTHER)
+        by_rename(agent.mapping_file, text_of(agent))
+        until_in_force(run, OTHER)
+        with world.nothing_sent():
+            (world.folder / "touched.csv").touch()
+            (world.folder / "replaced.tmp").write_bytes(b"replaced.csv")
+            (world.folder / "replaced.tmp").rename(world.folder / "replaced.csv")
+            until_idle(run)
+            time.sleep(1)
+            until_idle(run)
 
 
 def test_another_folder(world: World) -> None:

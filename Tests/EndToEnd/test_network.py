@@ -1,4 +1,7 @@
-"""Proxies, certificates, limits of rate and size: what a lab's network puts between the agent and Redivis."""
+"""Proxies, certificates, limits of rate and size: what a lab's network puts between the agent and Redivis.
+
+Trouble T-23 of docs/testing.md.
+"""
 
 from __future__ import annotations
 

@@ -245,7 +245,9 @@ struct WatchEventTests {
                 for await event in watched.watch { told.append(event) }
                 return told
             }
-            #expect(told == [.modeChanged(.events), .folderGone(departure)])
+            // A look at the new watch may find the folder gone before the kernel's word of it is read.
+            #expect(
+                [departure, .missing].contains { told == [.modeChanged(.events), .folderGone($0)] }, "\(told)")
             #expect(watched.watch.status.watched == 0)
         }
     }

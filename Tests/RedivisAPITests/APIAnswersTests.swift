@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedivisAPI
 
-@Suite("Answers of the API")
+@Suite("T-22: answers of the API")
 struct APIAnswersTests {
     static let answers = APIAnswers(asked: "reading the table", now: someTime, secrets: ["token-123"])
 

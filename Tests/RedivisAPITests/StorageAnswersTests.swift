@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedivisAPI
 
-@Suite("Answers of the storage host")
+@Suite("T-22: answers of the storage host")
 struct StorageAnswersTests {
     static let md5 = "XrY7u+Ae7tCTyyK7j1rNww=="
     static let digest = Digest(hex: "5eb63bbbe01eeed093cb22bb8f5acdc3")

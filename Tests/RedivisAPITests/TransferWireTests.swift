@@ -14,7 +14,7 @@ private let shortPatience: Patience = {
     return patience
 }()
 
-@Suite("A transfer on the wire", .serialized, .timeLimit(.minutes(2)))
+@Suite("T-24: a transfer on the wire", .serialized, .timeLimit(.minutes(2)))
 struct TransferWireTests {
     static func session(_ port: Int, transport: UploadSession.Transport = .resumable) -> UploadSession {
         UploadSession(

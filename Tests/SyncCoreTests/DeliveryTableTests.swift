@@ -45,7 +45,7 @@ import Testing
         case .sourceChanged: return reading.contains(name) ? "abandoned superseded -> resettle" : unclear
         case .conflict:
             guard let number = posts[name] else { return patience }
-            return number > 1 ? "parked nameTaken -> none" : unclear
+            return number > 2 ? "parked nameTaken -> none" : unclear
         case .endpointMissing:
             switch name {
             case "opening": return "opening -> open other"

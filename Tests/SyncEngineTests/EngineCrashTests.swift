@@ -6,7 +6,7 @@ import SystemPackage
 import Testing
 
 extension Engine {
-    /// The program ends anywhere: after every write to the database, before and after every request.
+    /// T-15: the program ends anywhere: after every write to the database, before and after every request.
     @Suite struct CrashTests {
         /// Lets so many steps be taken, and nothing afterwards: what a killed program does.
         final class Life: Sendable {

@@ -145,7 +145,7 @@ extension Engine {
         @Test func `a name that is refused as taken and is nowhere to be found is told`() async throws {
             let bench = Self.bench()
             let taken = Failure(.conflict, "an upload of this name exists")
-            bench.remote.script(.register, .fails(taken), .fails(taken))
+            bench.remote.script(.register, .fails(taken), .fails(taken), .fails(taken))
             try await bench.run()
             #expect(bench.contents().isEmpty)
             #expect(try await bench.states()["a.csv"] == [.parked], "\(bench.log)")

@@ -61,9 +61,10 @@ extension RedivisRemote {
         do throws(Failure) {
             return (answer, try answers.read(type, from: answer))
         } catch  where error.kind == .transient && (200...299).contains(answer.status) && !answer.isWebPage {
+            // Something in between may have spoilt this one; where every answer is like it, the gate of the host closes.
             throw Failure(
-                .rejected, "\(answers.asked): the answer (\(answer.status)) tells no upload id and address",
-                hint: "this program may be too old for this Redivis")
+                .transient, "\(answers.asked): the answer (\(answer.status)) tells no upload id and address",
+                hint: "if that lasts, this program may be too old for this Redivis")
         }
     }
 

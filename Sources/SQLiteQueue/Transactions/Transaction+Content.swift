@@ -85,7 +85,8 @@ extension Transaction {
 
     // MARK: The same version
 
-    /// A version of this table with this content: of this path, of this inode, or of this upload name.
+    /// A version of this table with this content: of this path, of this inode, or of this upload name. What was delivered
+    /// from this path stays delivered, also where its mapping had another table then.
     func sameVersion(as question: ContentQuestion) throws -> DeliveryRow? {
         let inode = question.row.delivery.observation
         let inodeColumns: [SQLValue] = [Int64(bitPattern: inode.device), Int64(bitPattern: inode.inode)]
@@ -95,6 +96,12 @@ extension Transaction {
         ]
         let found = try [
             database.rows(DeliveryRow.select + " WHERE d.file = ?" + same, [question.row.file] + sameColumns),
+            database.rows(
+                DeliveryRow.select + " WHERE d.file = ? AND d.public = ? AND d.sha256 = ? AND d.contentSize = ?",
+                [
+                    question.row.file, PublicState.delivered.rawValue, question.content.sha256.column,
+                    question.content.size,
+                ]),
             database.rows(
                 DeliveryRow.select + """
                      WHERE d.id IN (

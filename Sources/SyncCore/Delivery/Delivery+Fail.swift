@@ -122,8 +122,9 @@ extension Delivery {
         guard case .posting(let object, let attempt) = stage else {
             return retrying(stage.afterTrouble, failure, in: context)
         }
-        // The name is taken, so something of that name is there: the server is asked as after a lost answer.
-        return attempt.number > 1
+        // The name is taken, so something of that name is there: the server is asked as after a lost answer. It may be
+        // ours a second time, too, where something in between sent the second request twice.
+        return attempt.number > 2
             ? moved(to: .parked(.nameTaken(failure.summary)), "parked: \(failure.summary)")
             : inDoubt(object, attempt, failure.summary, in: context)
     }
