@@ -62,7 +62,7 @@ OUTCOMES = {
     "never-answer,after": "as above; the look-up finds it",
     "endless-body": "cut off after 64 KiB (API: 4 MiB, lists 64 MiB)",
     "endless-body,after": "as above; a registration is looked up and found",
-    "endless-headers": "the connection is ended after some 80 KiB",
+    "endless-headers": "the HTTP parser gives up; as after a lost reply",
     "endless-headers,after": "as above; a registration is looked up and found",
     "trickle": "waited for, while bytes move, for at most 300 s",
     "no-range": "the session is asked",
