@@ -171,7 +171,7 @@ struct APIWireTests {
                     next += 1
                     return ["old", "old", "older sandbox"][min(next, 3) - 1]
                 }
-                let fields = ["X-REDIVIS-WARNING: \(warning)", "X-RateLimit-Limit: 1000", "X-RateLimit-Remaining: 7"]
+                let fields = ["X-REDIVIS-WARNING: \(warning)", "X-RateLimit-Limit: 1000", "X-RateLimit-Remaining: 700"]
                 try await connection.answer("404 Not Found", fields, "{}")
             }
         } _: { _, port in
@@ -183,7 +183,7 @@ struct APIWireTests {
                     try await remote.tableResource(ContractTests.table, as: "demo.weather.readings")
                 }
             }
-            #expect(remote.rateLimit == .init(limit: 1000, remaining: 7))
+            #expect(remote.rateLimit == .init(limit: 1000, remaining: 700))
             await remote.shutdown()
         }
         #expect(lines.warnings == ["old", "older <redacted>"])

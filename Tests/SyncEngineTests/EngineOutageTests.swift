@@ -31,8 +31,8 @@ extension Engine {
         /// Time goes to the next sleeper at once, up to a minute: what takes none is over by then.
         @Test(arguments: [
             (Failure(.transient, scope: .agent, "the name redivis.com cannot be resolved"), 72.0),
-            (Failure(.transient, "Redivis answered 502"), 6.0),
-            (Failure(.transient, "a web page (200) answered in the place of Redivis"), 6.0),
+            (Failure(.transient, "Redivis answered 502"), 2.0),
+            (Failure(.transient, "a web page (200) answered in the place of Redivis"), 2.0),
         ])
         func `T-23: after an outage everything goes on by itself`(_ failure: Failure, hours: Double) async throws {
             let bench = Self.bench()
