@@ -96,38 +96,47 @@ actor DeliveryDispatcher {
     private func fill(_ group: inout DiscardingTaskGroup) async throws(Failure) {
         let now = ports.clock.now().monotonic
         resting = resting.filter { now.reached($0.value.until) == false }
-        guard let most = startable(at: now) else {
+        let rests = gates.rests
+        guard rests.isEmpty || probe == nil && rests.values.contains(where: { $0.isDue(at: now) }) else {
             upcoming = []
             return
         }
-        var started = 0
-        while started < most, hasRoom(for: 1), resting.values.count(where: { !$0.isOfRow }) < Self.mostResting {
+        while hasRoom(for: 1), resting.values.count(where: { !$0.isOfRow }) < Self.mostResting {
             if upcoming.isEmpty {
                 upcoming = try await ports.queue.due(
                     at: ports.clock.now().monotonic, tables: await directory.ready,
                     excluding: Set(active.keys).union(resting.keys), limit: Self.readAhead
                 ).reversed()
             }
+            guard rests.isEmpty else { return sendProbe(past: rests, at: now, &group) }
             guard let delivery = upcoming.last else { return }
-            let room = Self.room(of: delivery)
             // Small ones behind a large one wait with it: it would never find enough room at once.
-            guard active[delivery.id] != nil || hasRoom(for: room) else { return }
+            guard active[delivery.id] != nil || hasRoom(for: Self.room(of: delivery)) else { return }
             upcoming.removeLast()
             guard active[delivery.id] == nil else { continue }
-            active[delivery.id] = room
-            started += 1
-            if most == 1 { probe = delivery.id }
-            group.addTask { [runner, slots] in
-                let trouble = await runner.run(delivery, in: slots) { await self.sent(delivery.id) }
-                await self.finished(delivery.id, trouble)
-            }
+            start(delivery, &group)
         }
     }
 
-    /// How many may be started now: all, a probe while a host is away, or none.
-    private func startable(at now: MonotonicInstant) -> Int? {
-        guard let rest = gates.rest() else { return .max }
-        return probe == nil && rest.isDue(at: now) ? 1 : nil
+    /// While a host is away: the first delivery that would ask none but hosts that may be asked now.
+    private func sendProbe(
+        past rests: [HostGates.Host: HostGates.Rest], at now: MonotonicInstant, _ group: inout DiscardingTaskGroup
+    ) {
+        let delivery = upcoming.last { delivery in
+            active[delivery.id] == nil && delivery.hostsAskedNext.allSatisfy { rests[$0]?.isDue(at: now) ?? true }
+        }
+        upcoming = []
+        guard let delivery else { return }
+        probe = delivery.id
+        start(delivery, &group)
+    }
+
+    private func start(_ delivery: Delivery, _ group: inout DiscardingTaskGroup) {
+        active[delivery.id] = Self.room(of: delivery)
+        group.addTask { [runner, slots] in
+            let trouble = await runner.run(delivery, in: slots) { await self.sent(delivery.id) }
+            await self.finished(delivery.id, trouble)
+        }
     }
 
     private func sent(_ id: DeliveryID) async {
@@ -158,10 +167,12 @@ actor DeliveryDispatcher {
     private func pause() async throws(Failure) -> Duration {
         guard hasRoom(for: 1) else { return Self.idlePause }
         let now = ports.clock.now().monotonic
-        if let rest = gates.rest(), !rest.isDue(at: now) {
+        let rests = gates.rests
+        if !rests.isEmpty {
             // Who probes rings when that is over.
-            guard !rest.isProbing, probe == nil else { return Self.idlePause }
-            return min(max(rest.until.since(now) ?? .zero, .milliseconds(10)), AgentRun.longestPause)
+            guard probe == nil else { return Self.idlePause }
+            let untilNext = rests.values.compactMap { $0.until.since(now) }.filter { $0 > .zero }.min()
+            return min(untilNext ?? Self.idlePause, AgentRun.longestPause)
         }
         let load = try await ports.queue.workload(at: now, tables: await directory.ready)
         guard let due = load.nextDue else { return Self.idlePause }

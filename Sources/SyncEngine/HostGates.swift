@@ -42,13 +42,12 @@ final class HostGates: Sendable {
         func isDue(at now: MonotonicInstant) -> Bool { !isProbing && now.reached(until) ?? true }
     }
 
-    /// - Returns: `nil` while all these hosts answer; else the rest that ends first, since a probe of one may go out while
-    ///   another is away for longer.
-    func rest(of hosts: [Host] = Host.allCases) -> Rest? {
+    /// Of the hosts that are away.
+    var rests: [Host: Rest] {
         state.withLock { state in
-            hosts.compactMap { state.gates[$0] }
-                .compactMap { gate in gate.nextProbe.map { Rest(until: $0, isProbing: gate.isProbing) } }
-                .min { ($0.isProbing ? 1 : 0, $0.until.nanoseconds) < ($1.isProbing ? 1 : 0, $1.until.nanoseconds) }
+            state.gates.compactMapValues { gate in
+                gate.nextProbe.map { Rest(until: $0, isProbing: gate.isProbing) }
+            }
         }
     }
 
@@ -95,6 +94,18 @@ final class HostGates: Sendable {
             if state.gates[host]?.failed(failure, as: pass, at: now, jitter: jitter) == true || pass == .probe {
                 state.whys[host] = failure.summary
             }
+        }
+    }
+}
+
+extension Delivery {
+    /// The hosts that its next steps ask. A session is of no use while no byte can be sent.
+    var hostsAskedNext: [HostGates.Host] {
+        switch state.stage {
+        case .pending, .opening: [.api, .storage]
+        case .transferring, .probing, .concluding: [.storage]
+        case .lookingUp, .posting, .importing, .withdrawing: [.api]
+        case nil: []
         }
     }
 }

@@ -111,7 +111,7 @@ public struct OnceRun: Sendable {
                 let delay = retry.delay(
                     afterFailures: failures, jitter: ports.random(), retryAfter: error.retryAfter)
                 let now = ports.clock.now().monotonic
-                let untilProbe = gates.rest(of: [.api]).flatMap { $0.until.since(now) }
+                let untilProbe = gates.rests[.api].flatMap { $0.until.since(now) }
                 try? await ports.clock.sleep(for: max(untilProbe ?? delay, .milliseconds(10)))
             }
         }
@@ -163,7 +163,7 @@ public struct OnceRun: Sendable {
                 configuration.mappings.map { max($0.settle.quiet, SettlePolicy.quietWithoutLease) }.max() ?? .zero
         }
         // While a host is away, what lies in the queue only waits for it.
-        if load.live > 0, gates.rest() == nil { patience += configuration.settings.registrationDoubt }
+        if load.live > 0, gates.rests.isEmpty { patience += configuration.settings.registrationDoubt }
         return load.importing > 0 && !isBlind ? max(patience, Self.importPatience) : patience
     }
 

@@ -78,7 +78,7 @@ actor TableKeeper {
                     asking.insert(table)
                     group.addTask { await self.prepare(table) }
                     // To a host that is away one question is enough.
-                    if gates.rest(of: [.api]) != nil { break }
+                    if gates.rests[.api] != nil { break }
                 }
                 await bell.wait(atMost: pause(ready), on: ports.clock)
             }
@@ -88,7 +88,7 @@ actor TableKeeper {
 
     private func isDue(_ table: TableReference) -> Bool {
         let now = ports.clock.now().monotonic
-        if let rest = gates.rest(of: [.api]), !rest.isDue(at: now) || !asking.isEmpty { return false }
+        if let rest = gates.rests[.api], !rest.isDue(at: now) || !asking.isEmpty { return false }
         let account = ports.account(of: table)
         if let rest = tokenRests[account] {
             // With a token that was refused one question is enough.
@@ -102,7 +102,7 @@ actor TableKeeper {
     private func pause(_ ready: Set<TableReference>) -> Duration {
         let now = ports.clock.now().monotonic
         let open = wanted.subtracting(ready).subtracting(asking)
-        let rests = tokenRests.values + [gates.rest(of: [.api])?.until].compactMap { $0 }
+        let rests = tokenRests.values + [gates.rests[.api]?.until].compactMap { $0 }
         let instants = open.compactMap { waits[$0]?.until } + rests
         guard !open.isEmpty, let next = instants.compactMap({ $0.since(now) }).filter({ $0 > .zero }).min() else {
             return Self.idlePause

@@ -11,7 +11,7 @@ actor TwinKeeper {
 
     /// How many deliveries one walk through a table is for.
     static let batch = 1_000
-    static let idlePause: Duration = .seconds(60)
+    static let idlePause: Duration = .seconds(5)
 
     init(
         configuration: LiveConfiguration, ports: EnginePorts, directory: TableDirectory,

@@ -131,7 +131,7 @@ def test_full_while_files_come(world: World) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", ["24m", "40m"])
+@pytest.mark.parametrize("size", ["24m", pytest.param("40m", marks=pytest.mark.full)])
 def test_full_and_free_at_random_moments(world: World, size: str) -> None:
     """Before, in and after commits, and in checkpoints: the database is larger than what is free now and then."""
     world.open_sandbox("--fault", "put-chunk:*:wait=50")
@@ -225,6 +225,7 @@ def test_writes_that_fail_while_it_runs(world: World, failing_disk: Path, code: 
     agent.call("receipts", "--verify")
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_writes_that_fail_now_and_then(world: World, failing_disk: Path) -> None:
     agent = world.agent(**BY_EVENTS).map(world.folder)

@@ -210,10 +210,10 @@ def test_t20_a_refused_token_and_a_thousand_files(world: World) -> None:
         (other / "b.csv").write_bytes(b"not concerned\n")
         until_arrived(world, run, 1)
         before, begun = len(refused(world)), time.monotonic()
-        time.sleep(scaled(65, 185))
+        time.sleep(scaled(35, 185))
         minutes = (time.monotonic() - begun) / 60
         asked = len(refused(world)) - before
-        assert asked <= 2 * minutes, f"{asked} requests in {minutes:.1f} minutes"
+        assert asked <= max(2 * minutes, 1), f"{asked} requests in {minutes:.1f} minutes"
         assert not [line for line in about(world, TABLE) if line["status"] not in (401, 403)]
         assert registrations(world) == 1
         replace(own, TOKEN)

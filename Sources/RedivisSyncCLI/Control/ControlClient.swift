@@ -64,10 +64,15 @@ struct ControlClient: Sendable {
         configuration.httpVersion = .http1Only
         // A socket that refuses is an answer: the agent has ended.
         configuration.connectionPool.retryConnectionEstablishment = false
+        // An address of a socket is short (`man 7 unix`), and of the library's shorter still: the state directory is
+        // named by its descriptor, so that its path may be as long as the agent itself takes.
+        let directory = open(socket.removingLastComponent().string, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        defer { if directory >= 0 { close(directory) } }
+        let place = directory >= 0 ? "/proc/self/fd/\(directory)/\(ControlWire.socketName)" : socket.string
         let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         let result: Result<ByteBuffer, any Error>
         do {
-            var message = HTTPClientRequest(url: url)
+            var message = HTTPClientRequest(url: Self.url(of: FilePath(place)))
             message.method = .POST
             message.headers.add(name: "Content-Type", value: "application/json")
             message.headers.add(name: "Connection", value: "close")
@@ -84,7 +89,7 @@ struct ControlClient: Sendable {
     }
 
     /// The socket's path is the host of the address, every byte that could mean something escaped.
-    private var url: String {
+    private static func url(of socket: FilePath) -> String {
         let host = socket.bytes.map { byte in
             let letter = Character(Unicode.Scalar(byte))
             let isPlain = byte < 0x80 && (letter.isLetter || letter.isNumber)

@@ -120,7 +120,8 @@ final class RunBoard: Sendable {
         case .held: logger.warning("held", metadata: extra)
         case .parked: logger.warning("parked", metadata: extra)
         case .waiting(_, let delay) where delivery.tally.failures > 0:
-            logger.info("waiting", metadata: metadata.merging(["reason": "\(delay.reason)"]) { $1 })
+            // Thousands may wait for one and the same; `list` and `why` tell of each.
+            troubles.writeWhereQuiet(.info, "waiting", metadata.merging(["reason": "\(delay.reason)"]) { $1 })
         case .waiting, .abandoned, .working: logger.debug("moved", metadata: extra)
         }
     }

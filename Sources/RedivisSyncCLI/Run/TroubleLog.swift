@@ -28,4 +28,15 @@ final class TroubleLog: Sendable {
         }
         if isDue { logger.log(level: level, message, metadata: metadata) }
     }
+
+    /// What may be part of a larger trouble: left out where any trouble was written within the last minute.
+    func writeWhereQuiet(_ level: Logger.Level, _ message: Logger.Message, _ metadata: Logger.Metadata) {
+        let now = ContinuousClock.now
+        let isQuiet = written.withLock { written in
+            guard written.values.allSatisfy({ $0.duration(to: now) >= Self.pause }) else { return false }
+            written["\(message)"] = now
+            return true
+        }
+        if isQuiet { logger.log(level: level, message, metadata: metadata) }
+    }
 }
