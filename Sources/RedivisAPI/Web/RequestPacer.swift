@@ -3,10 +3,17 @@ import Synchronization
 
 /// Lets requests to the API go one by one as `Pacing` says, in the order in which they came.
 final class RequestPacer: Sendable {
+    fileprivate struct Place {
+        let ticket: UInt64
+        var isCancelled = false
+        /// Resumed when it is the first of the line, or cancelled.
+        var continuation: CheckedContinuation<Void, Never>?
+    }
+
     private struct State {
         var pacing: Pacing
-        /// Tickets of those who wait, in the order of their coming.
-        var waiting: [UInt64] = []
+        /// Those who want to go, in the order of their coming. Only the first looks at the clock.
+        var line: [Place] = []
         var lastTicket: UInt64 = 0
     }
 
@@ -15,8 +22,6 @@ final class RequestPacer: Sendable {
     private let origin = ContinuousClock.now
     /// Longer waits are asked about again: the rate may be another by then.
     private static let longestSleep: Duration = .seconds(2)
-    /// How often those look who are not the first in the line.
-    private static let lineSleep: Duration = .milliseconds(20)
 
     init(_ rate: RequestRate) {
         state = Mutex(State(pacing: Pacing(rate)))
@@ -33,29 +38,54 @@ final class RequestPacer: Sendable {
         let began = ContinuousClock.now
         let ticket = state.withLock { state in
             state.lastTicket &+= 1
-            state.waiting.append(state.lastTicket)
+            state.line.append(Place(ticket: state.lastTicket))
             return state.lastTicket
         }
-        defer { state.withLock { $0.waiting.removeAll { $0 == ticket } } }
-        while true {
+        defer { leave(ticket) }
+        await becomeFirst(ticket)
+        while !Task.isCancelled {
             let now = ContinuousClock.now
-            let wait: Duration? = state.withLock { state in
-                guard state.waiting.first == ticket else { return Self.lineSleep }
-                switch state.pacing.turn(at: origin.duration(to: now), waited: began.duration(to: now)) {
-                case .go:
-                    // At once, so that the next in the line need not wait for this task to go on.
-                    state.waiting.removeFirst()
-                    return nil
-                case .wait(let time): return min(time, Self.longestSleep)
-                }
+            let turn = state.withLock { state in
+                state.pacing.turn(at: origin.duration(to: now), waited: began.duration(to: now))
             }
-            guard let wait else { return }
-            do {
-                try await Task.sleep(for: wait)
-            } catch {
-                throw CancellationError()
+            switch turn {
+            case .go: return
+            case .wait(let time): try? await Task.sleep(for: min(time, Self.longestSleep))
             }
         }
+        throw CancellationError()
+    }
+
+    private func becomeFirst(_ ticket: UInt64) async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let goesOn = state.withLock { state in
+                    guard let index = state.line.firstIndex(where: { $0.ticket == ticket }), index > 0,
+                        !state.line[index].isCancelled
+                    else { return true }
+                    state.line[index].continuation = continuation
+                    return false
+                }
+                if goesOn { continuation.resume() }
+            }
+        } onCancel: {
+            let continuation = state.withLock { state -> CheckedContinuation<Void, Never>? in
+                guard let index = state.line.firstIndex(where: { $0.ticket == ticket }) else { return nil }
+                state.line[index].isCancelled = true
+                return state.line[index].takeContinuation()
+            }
+            continuation?.resume()
+        }
+    }
+
+    /// The next one is the first now.
+    private func leave(_ ticket: UInt64) {
+        let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
+            state.line.removeAll { $0.ticket == ticket }
+            guard !state.line.isEmpty else { return nil }
+            return state.line[0].takeContinuation()
+        }
+        next?.resume()
     }
 
     func answered(_ report: RateLimitReport?) {
@@ -64,6 +94,13 @@ final class RequestPacer: Sendable {
 
     func unanswered() {
         state.withLock { $0.pacing.unanswered() }
+    }
+}
+
+extension RequestPacer.Place {
+    fileprivate mutating func takeContinuation() -> CheckedContinuation<Void, Never>? {
+        defer { continuation = nil }
+        return continuation
     }
 }
 
