@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from block_yaml import yaml
 from checker import Expected, Report, Sandbox, check, expect_folder
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -179,28 +180,6 @@ def wait_until(condition, seconds: float, what: str = "") -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(what or f"not so within {seconds} s")
         time.sleep(0.01)
-
-
-def yaml(value: object, depth: int = 0) -> str:
-    """A mapping file's YAML in block style, with every text that could be read as something else in quotes."""
-    pad = "  " * depth
-    if isinstance(value, dict):
-        lines = []
-        for key, item in value.items():
-            if isinstance(item, dict) and item:
-                lines.append(f"{pad}{key}:\n{yaml(item, depth + 1)}")
-            else:
-                lines.append(f"{pad}{key}: {yaml(item)}")
-        return "\n".join(lines)
-    if isinstance(value, (list, dict)):
-        return json.dumps(value)
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    return json.dumps(str(value))
 
 
 @dataclass
