@@ -76,7 +76,7 @@ final class HostGates: Sendable {
         guard case .closed = pass else { return pass }
         throw Failure(
             .transient, scope: .agent, why ?? "the host does not answer",
-            hint: "nothing is sent before it answers again; it is asked at least once a minute")
+            hint: "it is asked again now and then, and everything goes on once it answers")
     }
 
     private func answered(_ host: Host) async {
