@@ -60,8 +60,7 @@ actor EffectPerformer {
                 await follower.notice(delivery.table)
                 return nil
             case .withdraw(let registration):
-                try await ports.remote(for: delivery.table).withdraw(uri: registration.uri)
-                try await forget(registration, of: delivery)
+                try await withdraw(registration, of: delivery)
                 return .registrationWithdrawn
             case .resettle:
                 try await ports.queue.resettle(delivery, note: "the file changed", at: ports.clock.now())
@@ -242,10 +241,8 @@ actor EffectPerformer {
         }
     }
 
-    private func forget(_ registration: Registration, of delivery: Delivery) async throws(Failure) {
-        if let key = delivery.tableKey {
-            try await ports.queue.forgetUpload(uri: registration.uri, of: key)
-        }
+    private func withdraw(_ registration: Registration, of delivery: Delivery) async throws(Failure) {
+        try await directory.withdraw(uri: registration.uri, of: delivery)
         // It had come back under another name, so something of ours is there that was not when the index was made:
         // the next look-up must find it.
         if let name = delivery.uploadName, !UploadName.isSame(registration.name, name), !registration.isAdopted {

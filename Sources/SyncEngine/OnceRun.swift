@@ -112,7 +112,8 @@ public struct OnceRun: Sendable {
                     afterFailures: failures, jitter: ports.random(), retryAfter: error.retryAfter)
                 let now = ports.clock.now().monotonic
                 let untilProbe = gates.rests[.api].flatMap { $0.until.since(now) }
-                try? await ports.clock.sleep(for: max(untilProbe ?? delay, .milliseconds(10)))
+                // Not at once where somebody else's probe is on its way.
+                try? await ports.clock.sleep(for: max(untilProbe ?? delay, HostGate.shortestRest))
             }
         }
     }

@@ -240,6 +240,12 @@ public actor TableDirectory {
         }
     }
 
+    /// Takes one of our uploads off its table, and out of what is remembered of it.
+    func withdraw(uri: String, of delivery: Delivery) async throws(Failure) {
+        try await ports.remote(for: delivery.table).withdraw(uri: uri)
+        if let key = delivery.tableKey { try await ports.queue.forgetUpload(uri: uri, of: key) }
+    }
+
     /// Everything in the draft and in the versions released since that bears one of these names, or its tag, by name.
     func uploads(
         bearing names: [String], in reference: TableReference, releasedAfter newest: VersionTag?

@@ -95,8 +95,7 @@ actor TwinKeeper {
 
     private func withdraw(_ met: MetUpload, of delivery: Delivery) async throws(Failure) -> Twin.Fate {
         do throws(Failure) {
-            try await ports.remote(for: delivery.table).withdraw(uri: met.upload.uri)
-            if let key = delivery.tableKey { try await ports.queue.forgetUpload(uri: met.upload.uri, of: key) }
+            try await directory.withdraw(uri: met.upload.uri, of: delivery)
             return .removed
         } catch {
             switch error.kind.verdictOnHost {

@@ -46,8 +46,7 @@ struct AgentProgram: Sendable {
             })
         let mappingFile = MappingFileService(
             setup, agent: agent, tokens: tokens, remote: remote, sources: ports.sources, reader: queue.reader,
-            board: board,
-            notifier: notifier, logger: logger)
+            board: board, notifier: notifier, logger: logger)
         let control = QueueControl(
             queue: queue, configuration: { board.snapshot.configuration }, clock: ports.clock,
             duties: WatchingDuties(

@@ -40,9 +40,7 @@ extension Database {
         guard let destination = try destinationNumber(table) else { return [] }
         let found = try rows(
             """
-            SELECT l.delivery, l.newestReleased, l.until, l.looks,
-                EXISTS (SELECT 1 FROM twin AS t WHERE t.delivery = l.delivery AND t.standing IS NOT NULL)
-            FROM secondLook AS l JOIN delivery AS d ON d.id = l.delivery
+            SELECT l.delivery, l.newestReleased, l.until, l.looks FROM secondLook AS l JOIN delivery AS d ON d.id = l.delivery
             WHERE d.destination = ? AND l.due <= ? ORDER BY l.due LIMIT ?
             """, [destination, now.milliseconds, limit])
         return try found.compactMap { row in
@@ -50,8 +48,7 @@ extension Database {
             guard let delivery = try? deliveryRow(row.integer(0))?.delivery else { return nil }
             return SecondLook(
                 delivery: delivery, newestReleased: try row.optionalText(1).flatMap(VersionTag.init),
-                until: Timestamp(milliseconds: try row.integer(2)), looks: Int(clamping: try row.integer(3)),
-                hasStandingTwin: try row.flag(4))
+                until: Timestamp(milliseconds: try row.integer(2)), looks: Int(clamping: try row.integer(3)))
         }
     }
 

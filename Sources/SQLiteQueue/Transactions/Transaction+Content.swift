@@ -95,12 +95,14 @@ extension Transaction {
             question.table, question.content.sha256.column, question.content.size, question.row.id,
         ]
         let found = try [
-            database.rows(DeliveryRow.select + " WHERE d.file = ?" + same, [question.row.file] + sameColumns),
             database.rows(
-                DeliveryRow.select + " WHERE d.file = ? AND d.public = ? AND d.sha256 = ? AND d.contentSize = ?",
+                DeliveryRow.select + """
+                     WHERE d.file = ? AND (d.remoteTable = ? OR d.public = ?) AND d.sha256 = ? AND d.contentSize = ?
+                        AND d.id <> ?
+                    """,
                 [
-                    question.row.file, PublicState.delivered.rawValue, question.content.sha256.column,
-                    question.content.size,
+                    question.row.file, question.table, PublicState.delivered.rawValue,
+                    question.content.sha256.column, question.content.size, question.row.id,
                 ]),
             database.rows(
                 DeliveryRow.select + """
@@ -112,8 +114,9 @@ extension Transaction {
             database.rows(
                 DeliveryRow.select + " WHERE d.uploadName = ?" + same, [question.uploadName] + sameColumns),
         ].flatMap { try $0.map(DeliveryRow.init) }
-        // What is delivered, or may be on the table, is the stronger claim.
-        return found.min { Self.rank($0) < Self.rank($1) }
+        // What is delivered, or may be on the table, is the stronger claim; then what is on this table.
+        func rank(_ row: DeliveryRow) -> (Int, Int) { (Self.rank(row), row.remoteTable == question.table ? 0 : 1) }
+        return found.min { rank($0) < rank($1) }
     }
 
     private static func rank(_ row: DeliveryRow) -> Int {

@@ -9,17 +9,12 @@ public struct SecondLook: Hashable, Sendable {
     public let until: Timestamp
     /// How many looks there were.
     public let looks: Int
-    /// Whether a twin was found that could not be removed.
-    public let hasStandingTwin: Bool
 
-    public init(
-        delivery: Delivery, newestReleased: VersionTag?, until: Timestamp, looks: Int, hasStandingTwin: Bool = false
-    ) {
+    public init(delivery: Delivery, newestReleased: VersionTag?, until: Timestamp, looks: Int) {
         self.delivery = delivery
         self.newestReleased = newestReleased
         self.until = until
         self.looks = looks
-        self.hasStandingTwin = hasStandingTwin
     }
 }
 
