@@ -107,7 +107,10 @@ public enum Schema {
             "state_directory", .file, .path, "null",
             "Where the agent keeps its database and receipts. `null`: `$STATE_DIRECTORY`, else "
                 + "`$XDG_STATE_HOME/redivis-sync`, or `/var/lib/redivis-sync` for root."),
-        key("uploads", .file, .count(1...256), "4", "Transfers at once; imports being waited for do not count."),
+        key(
+            "uploads", .file, .count(1...256), "4",
+            "Files whose bytes are sent at once; imports being waited for do not count. Files of up to 1 MiB get ready "
+                + "behind those that are sent."),
         key(
             "chunk_size", .file, .chunkSize, "64MiB",
             "A multiple of 256KiB: the most that is sent before the offset is confirmed and recorded. "
