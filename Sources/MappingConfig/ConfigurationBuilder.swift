@@ -94,6 +94,7 @@ struct ConfigurationBuilder {
         settings.stateDirectory = path("state_directory", block, .file)
         if let uploads = number("uploads", block, .file) { settings.uploads = Int(clamping: uploads) }
         if let size = number("chunk_size", block, .file) { settings.chunkSize = size }
+        if let limit = number("inline_limit", block, .file) { settings.inlineLimit = limit }
         if let interval = duration("api_rate", block, .file) { settings.apiRate = .every(interval) }
         if let doubt = duration("registration_doubt", block, .file) { settings.registrationDoubt = doubt }
         if case .texts(let hosts) = value("send_token_to", block, .file) { settings.sendTokenTo = hosts }

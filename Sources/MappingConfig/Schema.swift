@@ -43,6 +43,8 @@ enum ValueKind: Hashable, Sendable {
     case folder
     case count(ClosedRange<Int64>)
     case size
+    /// Of what is held in memory whole.
+    case inlineSize
     case chunkSize
     case duration(orOff: Bool)
     case requestRate
@@ -129,8 +131,9 @@ public enum Schema {
             "registration_doubt", .file, .duration(orOff: false), "2m",
             "How long Redivis may still carry out a request whose answer was lost; until then it is not posted again."),
         key(
-            "inline_limit", .file, .size, "1MiB", .defaultOnly,
-            "Smaller files go inside the registration request; `0` turns that off."),
+            "inline_limit", .file, .inlineSize, "1MiB",
+            "Files of up to this size go inside the registration request, in one request in place of three; `0` turns "
+                + "that off. At most 16MiB: such files are held in memory."),
         key(
             "confirm_above", .file, .count(0...1_000_000_000), "null",
             "A live edit that would send more files than this waits for `plan --accept`."),

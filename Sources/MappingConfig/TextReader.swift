@@ -19,6 +19,7 @@ struct TextReader: Sendable {
         case .folder: return .path(try folder(text))
         case .count(let range): return .number(try count(text, in: range))
         case .size: return .number(try ByteSize.parse(text))
+        case .inlineSize: return .number(try inlineSize(text))
         case .chunkSize: return .number(try chunkSize(text))
         case .marker:
             guard ReadyMarker(text) == nil else { return .text(text) }
@@ -91,6 +92,15 @@ struct TextReader: Sendable {
                 "\(number) is not from \(range.lowerBound) to \(range.upperBound)", instead: "write \(nearest)")
         }
         return number
+    }
+
+    private func inlineSize(_ text: String) throws(SpellingProblem) -> Int64 {
+        let size = try ByteSize.parse(text)
+        guard size <= 16 << 20 else {
+            throw SpellingProblem(
+                "`\(text)` is more than 16MiB, and such files are held in memory", instead: "write 16MiB or less")
+        }
+        return size
     }
 
     /// Storage takes chunks of whole 256 KiB only (api.md 6.2).

@@ -41,7 +41,7 @@ struct DeliveryRunner: Sendable {
                     hasSlot = false
                     await hasSent()
                 }
-                if effect.sendsBytes, !hasSlot {
+                if effect.takesPlace(size: turn.current.size), !hasSlot {
                     hasSlot = await slots.take()
                     // Cancelled: what was saved is taken up again by the next run.
                     guard hasSlot else { break }
@@ -123,7 +123,8 @@ struct DeliveryRunner: Sendable {
         let settings = configuration.settings
         let mapping = configuration.mapping(delivery.mapping)
         var policy = DeliveryPolicy(
-            chunkSize: settings.chunkSize, registrationDoubt: settings.registrationDoubt,
+            chunkSize: settings.chunkSize, inlineLimit: settings.inlineLimit,
+            registrationDoubt: settings.registrationDoubt,
             verification: mapping?.verification ?? .md5, endpoint: mapping?.endpoint ?? .auto,
             endpointFact: try await ports.queue.endpointFact(of: settings.api), onChange: mapping?.onChange ?? .hold)
         policy.waitsOutRefusals = !closesRefusedTables

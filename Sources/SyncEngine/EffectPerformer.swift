@@ -47,15 +47,15 @@ actor EffectPerformer {
             case .lookUp(let name, .beforePost):
                 // Sent or posted once more: ours may stand on the table, though the list after the first time left it
                 // out, or the refusal was not the whole truth.
-                if delivery.tally.resends > 0 || delivery.tally.failures > 0 {
+                if delivery.tally.resends > 0 || delivery.tally.failures > 0 || delivery.tally.leavesInline {
                     try await directory.relist(delivery.table)
                 }
                 return try await directory.lookUpBeforePost(name, in: delivery.table)
             case .lookUp(let name, .inDoubt(let attempt, _)):
                 return try await directory.lookUpOnServer(
                     name, in: delivery.table, releasedAfter: attempt.newestReleased)
-            case .post(let object, let name, _):
-                return .registered(try await post(delivery, object, name))
+            case .post(let source, let name, _):
+                return .registered(try await post(delivery, source, name))
             case .followImport:
                 await follower.notice(delivery.table)
                 return nil
@@ -231,14 +231,36 @@ actor EffectPerformer {
     // MARK: The registration
 
     private func post(
-        _ delivery: Delivery, _ object: TransferredObject, _ name: String
+        _ delivery: Delivery, _ source: RegistrationSource, _ name: String
     ) async throws(Failure) -> RemoteUpload {
         try await writing(to: delivery.table) { () async throws(Failure) in
-            try await ports.remote(for: delivery.table).register(
+            let content: RegistrationRequest.Content =
+                switch source {
+                case .session(let object): .session(object.session)
+                case .inline: .inline(try await wholeFile(delivery))
+                }
+            return try await ports.remote(for: delivery.table).register(
                 RegistrationRequest(
-                    table: delivery.table, name: name, session: object.session,
-                    format: mapping?.format ?? UploadFormat()))
+                    table: delivery.table, name: name, content: content, format: mapping?.format ?? UploadFormat()))
         }
+    }
+
+    /// The bytes of a small file: those that its name was made of, or it is a change.
+    private func wholeFile(_ delivery: Delivery) async throws(Failure) -> [UInt8] {
+        let source = try await opened(delivery)
+        _ = try await source.rewind(to: 0)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Int(clamping: delivery.size))
+        do {
+            for try await slice in await source.read(to: delivery.size) { bytes += slice }
+        } catch {
+            throw error as? Failure ?? Failure(.transient, "reading \(delivery.path) was interrupted")
+        }
+        try await expectUnchanged(source, delivery)
+        guard await source.content() == delivery.content else {
+            throw Failure(.sourceChanged, "\(delivery.path) is not what it was when it got its name")
+        }
+        return bytes
     }
 
     private func withdraw(_ registration: Registration, of delivery: Delivery) async throws(Failure) {

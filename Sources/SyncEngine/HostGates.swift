@@ -104,7 +104,7 @@ extension Delivery {
         switch state.stage {
         case .pending, .opening: [.api, .storage]
         case .transferring, .probing, .concluding: [.storage]
-        case .lookingUp, .posting, .importing, .withdrawing: [.api]
+        case .reading, .lookingUp, .posting, .importing, .withdrawing: [.api]
         case nil: []
         }
     }

@@ -223,6 +223,8 @@ class Agent:
             "state_directory": str(self.state),
             "registration_doubt": "2s",
             "chunk_size": "1MiB",
+            # Most tests are about sessions, and their files are small.
+            "inline_limit": "0",
         }
         content |= self.settings
         content["defaults"] = self.defaults

@@ -308,7 +308,7 @@ import Testing
 
     static let later: [(String, String, String)] = [
         ("bandwidth", "20MB/s", "unlimited"),
-        ("inline_limit", "0", "1MiB"), ("status_page", "127.0.0.1:8384", "off"),
+        ("status_page", "127.0.0.1:8384", "off"),
         ("webhook", "https://example.org/x", "null"),
     ]
 
@@ -335,6 +335,14 @@ import Testing
 
     @Test func aDefaultInAnotherSpellingIsTheDefault() {
         #expect(Self.problems("inline_limit: 1024KiB\nrescan: 60m\n" + Self.head + "    poll: 1m\n") == [])
+    }
+
+    @Test func whatIsHeldInMemoryIsBounded() {
+        #expect(Self.problems("inline_limit: 16MiB\n" + Self.head) == [])
+        #expect(
+            Self.problems("inline_limit: 17MiB\n" + Self.head) == [
+                "m.yaml:1:15: `inline_limit`: `17MiB` is more than 16MiB, and such files are held in memory; write 16MiB or less"
+            ])
     }
 
     @Test(arguments: [

@@ -36,6 +36,7 @@ import Testing
             chunk_size: 512KiB
             api_rate: 300/min
             registration_doubt: 250ms
+            inline_limit: 64KiB
             send_token_to: [Storage.example.org, "[::1]:8080"]
             ca_file: ../ca.pem
             mappings:
@@ -76,6 +77,7 @@ import Testing
         settings.chunkSize = 512 << 10
         settings.apiRate = .every(.milliseconds(200))
         settings.registrationDoubt = .milliseconds(250)
+        settings.inlineLimit = 64 << 10
         settings.sendTokenTo = ["storage.example.org", "[::1]:8080"]
         settings.certificateAuthorities = "/etc/ca.pem"
         #expect(configuration.settings == settings)

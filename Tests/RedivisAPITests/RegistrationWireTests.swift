@@ -20,9 +20,11 @@ struct RegistrationWireTests {
     {
         RegistrationRequest(
             table: ContractTests.table, name: "a \"b\"/ü.csv",
-            session: UploadSession(
-                endpoint: endpoint, transport: .resumable, uploadID: "u1",
-                url: Secret("https://storage.test/o?upload_id=SECRETSECRET"), openedAt: someTime, openedAtServer: nil),
+            content: .session(
+                UploadSession(
+                    endpoint: endpoint, transport: .resumable, uploadID: "u1",
+                    url: Secret("https://storage.test/o?upload_id=SECRETSECRET"), openedAt: someTime,
+                    openedAtServer: nil)),
             format: format)
     }
 
@@ -67,6 +69,34 @@ struct RegistrationWireTests {
                 #"{"name":"a \"b\"/ü.csv","resumableUploadId":"u1"}"#,
                 #"{"delimiter":";","hasHeaderRow":false,"name":"a \"b\"/ü.csv","nullMarkers":["","NA"],"tempUploadId":"u1"}"#,
             ])
+    }
+
+    @Test("posts a file inside as two parts, named as the vendor's client names them")
+    func inline() async throws {
+        let file: [UInt8] = [0, 13, 10, 45, 45, 255]
+        let request = RegistrationRequest(
+            table: ContractTests.table, name: "a \"b\"/ü.csv", content: .inline(file), format: UploadFormat())
+        let sent = Mutex<[UInt8]>([])
+        let (upload, requests) = try await Self.register(request) { connection in
+            let head = try await connection.head()
+            let body = try await connection.body(head.bodyLength)
+            sent.withLock { $0 = Array(body) }
+            try await connection.answer(
+                "201 Created", ["Content-Type: application/json"], #"{"uri":"/u/1","name":"x","status":"queued"}"#)
+        }
+        #expect(try upload.get().uri == "/u/1")
+        let type = try #require(requests.first?.fields["content-type"])
+        let boundary = try #require(type.split(separator: "boundary=").last)
+        #expect(type == "multipart/form-data; boundary=\(boundary)")
+        func part(_ name: String, _ content: [UInt8]) -> [UInt8] {
+            Array(
+                "--\(boundary)\r\nContent-Disposition: form-data; name=\"\(name)\"; filename=\"\(name)\"\r\n\r\n".utf8)
+                + content + Array("\r\n".utf8)
+        }
+        let expected =
+            part("metadata", Array(#"{"name":"a \"b\"/ü.csv"}"#.utf8)) + part("data", file)
+            + Array("--\(boundary)--\r\n".utf8)
+        #expect(sent.withLock { $0 } == expected)
     }
 
     enum Loss: CaseIterable, Sendable {

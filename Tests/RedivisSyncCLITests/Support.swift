@@ -62,7 +62,7 @@ enum Given {
         let working: [Stage] = [
             .pending(.fresh), .opening, .transferring(session, progress), .probing(session, progress),
             .concluding(session, progress),
-            .lookingUp(TransferredObject(session: session, needsReportedDigest: false), .beforePost),
+            .lookingUp(.session(TransferredObject(session: session, needsReportedDigest: false)), .beforePost),
         ]
         return working.map { .working($0) }
             + [.waiting(.transferring(session, progress), delay), .delivered(receipt)]

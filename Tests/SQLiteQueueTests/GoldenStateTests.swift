@@ -33,6 +33,11 @@ import Testing
             .withdrawing(Sample.registration, .contentDiffers("size 4")),
             .withdrawing(Sample.registration, .sizeNeverTold), .withdrawing(Sample.registration, .renamed("a_1")),
         ]
+        // What came later stands at the end: a line that was written never moves.
+        let later: [Stage] = [
+            .reading, .lookingUp(.inline, .beforePost),
+            .lookingUp(.inline, .inDoubt(attempt, connectionEnded: ended)), .posting(.inline, attempt),
+        ]
         let delay = Delay(until: ended, untilWall: Timestamp(milliseconds: 9), reason: "503")
         let ends: [DeliveryState] = [
             .delivered(
@@ -48,6 +53,7 @@ import Testing
             .abandoned(.ignored("exclude")), .abandoned(.forgotten),
         ]
         return stages.map(DeliveryState.working) + stages.map { .waiting($0, delay) } + ends
+            + later.map(DeliveryState.working)
     }()
 
     private static func lines(format: Int) throws -> [String] {

@@ -209,7 +209,7 @@ enum Sample {
         endpoint: .resumableUpload, transport: .resumable, uploadID: "u1",
         url: Secret("https://storage.example/session-secret"), openedAt: Timestamp(milliseconds: 1_700_000_000_000),
         openedAtServer: Timestamp(milliseconds: 1_700_000_000_500))
-    static let object = TransferredObject(session: session, needsReportedDigest: true)
+    static let object = RegistrationSource.session(TransferredObject(session: session, needsReportedDigest: true))
     static let progress = TransferProgress(
         confirmed: 262_144, prefix: PrefixDigest(offset: 262_144, sha256: content(9).sha256), hasUnprovenBytes: true)
     static let attempt = PostAttempt(

@@ -234,7 +234,7 @@ private struct World {
         case .pending(let admission):
             guard let byte else { return try await giveUp(delivery, fixture, now) }
             return try await examine(delivery, Sample.content(byte), admission, fixture, now)
-        case .opening, .transferring, .probing, .concluding:
+        case .opening, .reading, .transferring, .probing, .concluding:
             guard let byte, delivery.content.map({ $0 == Sample.content(byte) }) ?? true else {
                 return try await giveUp(delivery, fixture, now)
             }

@@ -90,6 +90,8 @@ import Testing
         let begun: [Stage] = [
             .posting(Sample.object, Sample.attempt()),
             .lookingUp(Sample.object, .inDoubt(Sample.attempt(), connectionEnded: Sample.moment(119).monotonic)),
+            .posting(.inline, Sample.attempt()),
+            .lookingUp(.inline, .inDoubt(Sample.attempt(), connectionEnded: Sample.moment(119).monotonic)),
         ]
         // The refusals of a post are clear answers: nothing was registered.
         let answers: [DeliveryEvent] = [
@@ -101,7 +103,8 @@ import Testing
                 switch decision.delivery.state.stage {
                 case .pending, .opening, .transferring, .probing, .concluding:
                     Issue.record("\(stage.words) on \(event) went back to \(decision.words)")
-                case .lookingUp, .posting, .importing, .withdrawing, nil:
+                // To read it is to look it up again: nothing of the file has left.
+                case .reading, .lookingUp, .posting, .importing, .withdrawing, nil:
                     break
                 }
                 if case .post = decision.effect { Issue.record("\(stage.words) on \(event) posted again") }
@@ -119,6 +122,23 @@ import Testing
         #expect(decision.words == "lookingUp inDoubt 1 -> lookUp inDoubt 1")
     }
 
+    /// Where the file travels inside, it is read before a byte leaves: what ends there was never posted.
+    @Test func aFileThatCannotBeReadForItsPostWasNotPosted() {
+        let ends: [(Failure.Kind, String)] = [
+            (.sourceChanged, "abandoned superseded -> resettle"), (.sourceGone, "abandoned gone -> none"),
+            (.unreadable, "parked unreadable -> none"),
+        ]
+        for (kind, end) in ends {
+            let decision = Sample.delivery(.posting(.inline, Sample.attempt())).decide(
+                on: .effectFailed(Sample.failure(kind)), in: Self.now)
+            #expect(decision.words == end)
+        }
+        let unmounted = Failure(.sourceGone, scope: .destination, "the folder is not there")
+        let decision = Sample.delivery(.posting(.inline, Sample.attempt())).decide(
+            on: .effectFailed(unmounted), in: Self.now)
+        #expect(decision.words == "waiting reading -> none")
+    }
+
     @Test func whatMayBeRegisteredCannotBeForgotten() {
         for stage in Sample.stages {
             let decision = Sample.delivery(stage).decide(on: .byHand(.forgotten), in: Self.now)
@@ -133,7 +153,9 @@ import Testing
             let row = Sample.delivery(stage)
             let needsSource =
                 switch stage {
-                case .pending, .opening, .transferring, .probing, .concluding: true
+                case .pending, .opening, .reading, .transferring, .probing, .concluding,
+                    .lookingUp(.inline, .beforePost):
+                    true
                 case .lookingUp, .posting, .importing, .withdrawing: false
                 }
             for event in [DeliveryEvent.sourceChanged, .sourceGone] {
@@ -189,7 +211,8 @@ extension Stage {
         case .resumed, .effectFailed: true
         case .sourceChanged, .sourceGone:
             switch self {
-            case .pending, .opening, .transferring, .probing, .concluding: true
+            case .pending, .opening, .reading, .transferring, .probing, .concluding, .lookingUp(.inline, .beforePost):
+                true
             case .lookingUp, .posting, .importing, .withdrawing: false
             }
         case .byHand(.forgotten): !mayBeRegistered
@@ -199,7 +222,11 @@ extension Stage {
         case .sessionOpened: if case .opening = self { true } else { false }
         case .chunkAnswered: if case .transferring = self { true } else { false }
         case .statusAnswered: if case .probing = self { true } else { false }
-        case .concluded: if case .concluding = self { true } else { false }
+        case .concluded:
+            switch self {
+            case .reading, .concluding: true
+            case .pending, .opening, .transferring, .probing, .lookingUp, .posting, .importing, .withdrawing: false
+            }
         case .registrationFound, .registrationAbsent, .postingGated: if case .lookingUp = self { true } else { false }
         case .registered: if case .posting = self { true } else { false }
         case .importReported(let upload):

@@ -9,7 +9,7 @@ import Testing
 
     /// Stages that would use the session next, and the facts after which they would.
     private static func uses(_ session: UploadSession, serverTime: Timestamp?) -> [(Stage, DeliveryEvent)] {
-        let object = TransferredObject(session: session, needsReportedDigest: false)
+        let object = RegistrationSource.session(TransferredObject(session: session, needsReportedDigest: false))
         let sent = Sample.granule..<2 * Sample.granule
         let half = Sample.progress(Sample.granule)
         return [

@@ -67,9 +67,14 @@ final class EngineBench: Sendable {
             poll: poll)
     }
 
-    static func settings(uploads: Int = 4, doubt: Duration = .seconds(10)) -> AgentSettings {
-        AgentSettings(
+    /// - Parameter inlineLimit: most tests are about sessions, and their files are small.
+    static func settings(
+        uploads: Int = 4, doubt: Duration = .seconds(10), inlineLimit: Int64 = 0
+    ) -> AgentSettings {
+        var settings = AgentSettings(
             api: "https://api.example/v1", uploads: uploads, chunkSize: 256 << 10, registrationDoubt: doubt)
+        settings.inlineLimit = inlineLimit
+        return settings
     }
 
     func configure(_ mappings: [Mapping], settings: AgentSettings = settings()) {

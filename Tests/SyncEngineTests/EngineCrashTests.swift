@@ -57,7 +57,9 @@ extension Engine {
             return life.isOver
         }
 
-        @Test(arguments: ["existing", "fresh", "documented endpoint refused", "import fails at first"])
+        @Test(arguments: [
+            "existing", "fresh", "documented endpoint refused", "import fails at first", "inside its registration",
+        ])
         func `killed at any step, the next run ends it with one registration`(way: String) async throws {
             // One way at every step, the others at some, others each time.
             var random = SeededRandom()
@@ -68,7 +70,9 @@ extension Engine {
                 var switches = FakeRemote.Switches()
                 if way == "documented endpoint refused" { switches.refusesResumableIDs = true }
                 if way == "import fails at first" { switches.imports.falseMD5 = .md5(of: [0]) }
-                let bench = EngineBench(settings: EngineBench.settings(doubt: .seconds(5)), switches: switches)
+                let limit: Int64 = way == "inside its registration" ? 1 << 20 : 0
+                let bench = EngineBench(
+                    settings: EngineBench.settings(doubt: .seconds(5), inlineLimit: limit), switches: switches)
                 if way != "existing" { try await bench.run() }
                 bench.write("a.bin", Made.bytes(2 * 262_144 + 9))
                 bench.write("b.csv", "small")
@@ -83,7 +87,7 @@ extension Engine {
                 if !hasDied { break }
                 steps += stride
             }
-            #expect(steps > 20)
+            #expect(steps > (way == "inside its registration" ? 10 : 20))
         }
 
         /// Kills, signals, failures, lost and late answers, all at random, until one run ends by itself.
@@ -92,7 +96,9 @@ extension Engine {
             var random = SeededRandom()
             print("engine, random trouble, round \(round): seed \(random.seed)")
             let what = "seed \(random.seed)"
-            let bench = EngineBench(settings: EngineBench.settings(uploads: 3, doubt: .seconds(5)))
+            let limit: Int64 = [0, 1000, 300_000].randomElement(using: &random) ?? 0
+            let bench = EngineBench(
+                settings: EngineBench.settings(uploads: 3, doubt: .seconds(5), inlineLimit: limit))
             if Bool.random(using: &random) { try await bench.run() }
             var expected: Set<[UInt8]> = []
             for index in 0..<Int.random(in: 2...7, using: &random) {

@@ -222,6 +222,8 @@ final class ReviewFixture: Sendable {
     ) async throws -> OnceResult {
         var settings = AgentSettings()
         settings.registrationDoubt = doubt
+        // The tests are about sessions, and their files are small.
+        settings.inlineLimit = 0
         let queue = if let queue { queue } else { try await openQueue() as any DeliveryQueue }
         let run = OnceRun(
             configuration: Configuration(settings: settings, mappings: mappings), ports: ports(queue, remote),

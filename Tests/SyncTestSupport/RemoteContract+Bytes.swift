@@ -105,6 +105,20 @@ extension RemoteContract {
                 try require(upload.md5 == .md5(of: bytes), "another MD5")
             }
         },
+        RemoteContract(name: "a file inside its registration is listed and imported with its size and MD5") { subject in
+            // Line ends, dashes and zeros at either end are the file's own.
+            let edges = Array("\r\n--".utf8)
+            for (index, bytes) in [bytes(1), bytes(chunk + 1), edges, edges + [0] + bytes(1000) + edges].enumerated() {
+                let name = "a b/ü\"#\(index).csv"
+                let registered = try await subject.register(inline: bytes, as: name)
+                try require(registered.name == name, "registered as \(registered.name)")
+                let upload = try await subject.imported(name)
+                try require(upload.uri == registered.uri, "\(upload.uri) is not \(registered.uri)")
+                try require(upload.status == .completed, "\(upload.status)")
+                try require(upload.size == Int64(bytes.count), "size \(upload.size ?? -1)")
+                try require(upload.md5 == .md5(of: bytes), "another MD5")
+            }
+        },
         RemoteContract(name: "files of 0 bytes and of 1 byte arrive") { subject in
             for endpoint in Endpoint.allCases {
                 for count in 0...1 {
@@ -157,6 +171,10 @@ extension RemoteContract {
             let session = try await subject.transfer(bytes(5))
             try await subject.release()
             let failure = try await failure { _ = try await subject.register(session, as: "late.csv") }
+            let inline = try await RemoteContract.failure {
+                _ = try await subject.register(inline: bytes(5), as: "inline.csv")
+            }
+            try require(inline.kind == .forbidden, "\(inline)")
             try require(failure.kind == .forbidden && failure.scope == .destination, "\(failure.kind): \(failure)")
         },
     ]

@@ -130,7 +130,12 @@ extension RemoteContract.Subject {
 
     public func register(_ session: UploadSession, as name: String) async throws -> RemoteUpload {
         try await remote.register(
-            RegistrationRequest(table: table, name: name, session: session, format: UploadFormat()))
+            RegistrationRequest(table: table, name: name, content: .session(session), format: UploadFormat()))
+    }
+
+    public func register(inline bytes: [UInt8], as name: String) async throws -> RemoteUpload {
+        try await remote.register(
+            RegistrationRequest(table: table, name: name, content: .inline(bytes), format: UploadFormat()))
     }
 
     public func uploads(in version: TableVersion = .draft) async throws -> [RemoteUpload] {

@@ -5,10 +5,10 @@ extension RedivisRemote {
     public func register(_ request: RegistrationRequest) async throws(Failure) -> RemoteUpload {
         let answers = RegistrationAnswers(
             name: request.name, now: wallClock(),
-            secrets: Secrets.spellings(token: token(), session: WebAddress(request.session.url.revealed)),
+            secrets: Secrets.spellings(token: token(), session: request.sessionAddress),
             tokenScope: tokenScope)
         let address = apiAddress("\(Self.tablePath(request.table.draftText))/uploads")
-        let body = try WebRequest.Body.json(encoding: RegistrationBody(request))
+        let body = try request.body()
         let answer: WebAnswer
         do throws(SendTrouble) {
             answer = try await call(.POST, address, body: body)
@@ -19,6 +19,23 @@ extension RedivisRemote {
             }
         }
         return try answers.read(answer)
+    }
+}
+
+extension RegistrationRequest {
+    fileprivate var sessionAddress: WebAddress? {
+        switch content {
+        case .session(let session): WebAddress(session.url.revealed)
+        case .inline: nil
+        }
+    }
+
+    fileprivate func body() throws(Failure) -> WebRequest.Body {
+        let metadata = RegistrationBody(self)
+        switch content {
+        case .session: return try .json(encoding: metadata)
+        case .inline(let bytes): return try .form(metadata: metadata, file: bytes)
+        }
     }
 }
 
@@ -39,11 +56,16 @@ private struct RegistrationBody: Encodable {
     let nullMarkers: [String]?
 
     init(_ request: RegistrationRequest) {
-        let (session, format) = (request.session, request.format)
+        let format = request.format
         name = request.name
-        switch session.endpoint {
-        case .resumableUpload: (resumableUploadId, tempUploadId) = (session.uploadID, nil)
-        case .tempUploads: (resumableUploadId, tempUploadId) = (nil, session.uploadID)
+        switch request.content {
+        case .session(let session):
+            switch session.endpoint {
+            case .resumableUpload: (resumableUploadId, tempUploadId) = (session.uploadID, nil)
+            case .tempUploads: (resumableUploadId, tempUploadId) = (nil, session.uploadID)
+            }
+        case .inline:
+            (resumableUploadId, tempUploadId) = (nil, nil)
         }
         type = format.type
         delimiter = format.delimiter

@@ -103,15 +103,3 @@ extension RedivisRemote {
         return address
     }
 }
-
-extension WebRequest.Body {
-    static func json(encoding value: some Encodable) throws(Failure) -> WebRequest.Body {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        do {
-            return .json(Array(try encoder.encode(value)))
-        } catch {
-            throw Failure(.rejected, "a request could not be written as JSON")
-        }
-    }
-}

@@ -51,6 +51,8 @@ struct WebRequest: Sendable {
     enum Body: Sendable {
         case empty
         case json([UInt8])
+        /// `multipart/form-data` (RFC 7578), written already.
+        case form([UInt8], boundary: String)
         /// `length` in bytes.
         case slices(SourceSlices, length: Int64)
     }

@@ -185,7 +185,7 @@ extension WebRequest {
     var length: Int64 {
         switch body {
         case .empty: 0
-        case .json(let bytes): Int64(bytes.count)
+        case .json(let bytes), .form(let bytes, _): Int64(bytes.count)
         case .slices(_, let length): length
         }
     }
@@ -198,6 +198,9 @@ extension WebRequest {
         case .empty: break
         case .json(let bytes):
             request.headers.add(name: "Content-Type", value: "application/json")
+            request.body = .bytes(ByteBuffer(bytes: bytes))
+        case .form(let bytes, let boundary):
+            request.headers.add(name: "Content-Type", value: "multipart/form-data; boundary=\(boundary)")
             request.body = .bytes(ByteBuffer(bytes: bytes))
         case .slices(let slices, let length):
             request.body = .stream(MeteredBody(slices: slices, meter: meter, loop: loop), length: .known(length))

@@ -76,7 +76,7 @@ extension Stage {
         switch self {
         case .transferring(_, let progress), .probing(_, let progress), .concluding(_, let progress):
             progress.confirmed
-        case .pending, .opening, .lookingUp, .posting, .importing, .withdrawing: nil
+        case .pending, .opening, .reading, .lookingUp, .posting, .importing, .withdrawing: nil
         }
     }
 }

@@ -67,7 +67,8 @@ extension Stage {
     fileprivate var kind: String {
         switch self {
         case .pending: "pending"
-        case .opening: "opening"
+        // The column's word for both is older than `reading`: nothing of the file has left yet.
+        case .opening, .reading: "opening"
         case .transferring: "transferring"
         case .probing: "probing"
         case .concluding: "concluding"

@@ -161,8 +161,9 @@ extension Transaction {
 extension DeliveryState {
     fileprivate var hasSession: Bool {
         switch stage {
-        case .transferring, .probing, .concluding, .lookingUp, .posting: true
-        case .pending, .opening, .importing, .withdrawing, nil: false
+        case .transferring, .probing, .concluding, .lookingUp(.session, _), .posting(.session, _): true
+        case .pending, .opening, .reading, .lookingUp(.inline, _), .posting(.inline, _), .importing, .withdrawing, nil:
+            false
         }
     }
 }

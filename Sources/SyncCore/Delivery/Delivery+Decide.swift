@@ -33,9 +33,9 @@ extension Delivery {
         case .byHand(.retryRequested), .byHand(.resolved):
             return unexpected(event)
         case .sourceChanged:
-            return stage.readsSource ? abandonedForChange() : unexpected(event)
+            return stage.needsSource ? abandonedForChange() : unexpected(event)
         case .sourceGone:
-            return stage.readsSource ? abandonedForLoss() : unexpected(event)
+            return stage.needsSource ? abandonedForLoss() : unexpected(event)
         case .effectFailed(let failure):
             return decideFailure(failure, at: stage, in: context)
         case .resumed, .examined, .sessionOpened, .chunkAnswered, .statusAnswered, .concluded, .registrationFound,
@@ -50,16 +50,18 @@ extension Delivery {
             return decidePending(admission, on: event, in: context)
         case .opening:
             return decideOpening(on: event, in: context)
+        case .reading:
+            return decideReading(on: event, in: context)
         case .transferring(let session, let progress):
             return decideTransferring(session, progress, on: event, in: context)
         case .probing(let session, let progress):
             return decideProbing(session, progress, on: event, in: context)
         case .concluding(let session, let progress):
             return decideConcluding(session, progress, on: event, in: context)
-        case .lookingUp(let object, let lookUp):
-            return decideLookingUp(object, lookUp, on: event, in: context)
-        case .posting(let object, let attempt):
-            return decidePosting(object, attempt, on: event, in: context)
+        case .lookingUp(let source, let lookUp):
+            return decideLookingUp(source, lookUp, on: event, in: context)
+        case .posting(let source, let attempt):
+            return decidePosting(source, attempt, on: event, in: context)
         case .importing(let registration):
             return decideImporting(registration, on: event, in: context)
         case .withdrawing(let registration, let why):
@@ -112,7 +114,7 @@ extension Delivery {
         if event == .resumed {
             switch admission {
             case .fresh, .examined:
-                return opening("opening a session")
+                return starting(nil, in: context)
             case .examine, .existing:
                 return moved(
                     to: .working(.pending(admission)), "reading the file to know its content",
@@ -131,7 +133,7 @@ extension Delivery {
         let known = knowing(content, in: context)
         switch standing {
         case .alone:
-            return known.opening("its content is new to the table; opening a session")
+            return known.starting("its content is new to the table", in: context)
         case .joined(let other):
             // The queue has already given this path to the other delivery and ended this row.
             return unchanged("the same content as delivery \(other)")
@@ -159,6 +161,23 @@ extension Delivery {
         }
     }
 
+    /// By the way that its size asks for.
+    private func starting(_ why: String?, in context: DecisionContext) -> Decision {
+        func note(_ next: String) -> String { (why.map { "\($0); " } ?? "") + next }
+        guard size > 0, size <= context.policy.inlineLimit, !tally.leavesInline else {
+            return opening(note("opening a session"))
+        }
+        return moved(
+            to: .working(.reading), note("reading it: it goes inside its registration"), effect: .conclude(.none))
+    }
+
+    private func decideReading(on event: DeliveryEvent, in context: DecisionContext) -> Decision {
+        if event == .resumed { return starting(nil, in: context) }
+        guard case .concluded(let content, _) = event else { return unexpected(event) }
+        guard isAsSettled(content) else { return abandonedForChange() }
+        return knowing(content, in: context).lookingUp(.inline, .beforePost, "its content is known")
+    }
+
     private func decideOpening(on event: DeliveryEvent, in context: DecisionContext) -> Decision {
         if event == .resumed { return opening("opening a session") }
         guard case .sessionOpened(let session) = event else { return unexpected(event) }
@@ -175,11 +194,17 @@ extension Stage {
         return upload.status == .completed && upload.lacksProof(for: registration)
     }
 
-    /// Whether the source is still needed: until the server has every byte and they are settled.
+    /// Whether the delivery ends with its source: not once a post has begun, for what becomes of the file says nothing
+    /// about a request that may have left.
+    fileprivate var needsSource: Bool { readsSource && !mayBeRegistered }
+
+    /// Whether the source is read here, or will be: until the server has every byte and they are settled.
     public var readsSource: Bool {
         switch self {
-        case .pending, .opening, .transferring, .probing, .concluding: true
-        case .lookingUp, .posting, .importing, .withdrawing: false
+        case .pending, .opening, .reading, .transferring, .probing, .concluding: true
+        case .lookingUp(.inline, .beforePost), .posting(.inline, _): true
+        case .lookingUp(.inline, .inDoubt), .lookingUp(.session, _), .posting(.session, _), .importing, .withdrawing:
+            false
         }
     }
 }

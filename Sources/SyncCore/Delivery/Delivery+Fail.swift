@@ -31,7 +31,9 @@ extension Delivery {
                 : withoutClearAnswer(failure, at: stage, in: context)
         case .sourceGone where failure.scope != .delivery:
             // The whole folder is not there: a disk that is not mounted says nothing about its files.
-            return withoutClearAnswer(failure, at: stage, in: context)
+            return stage.readsSource
+                ? retrying(stage.afterTrouble, failure, in: context)
+                : withoutClearAnswer(failure, at: stage, in: context)
         case .sourceGone:
             return stage.readsSource ? abandonedForLoss() : withoutClearAnswer(failure, at: stage, in: context)
         case .sourceChanged:
@@ -66,10 +68,10 @@ extension Delivery {
     /// Trouble that does not say whether the request was carried out: what does not belong to a registration says
     /// nothing about one either, so a post is in doubt after it. Everything else may be repeated.
     private func withoutClearAnswer(_ failure: Failure, at stage: Stage, in context: DecisionContext) -> Decision {
-        guard case .posting(let object, let attempt) = stage else {
+        guard case .posting(let source, let attempt) = stage else {
             return retrying(stage.afterTrouble, failure, in: context)
         }
-        return inDoubt(object, attempt, failure.summary, in: context)
+        return inDoubt(source, attempt, failure.summary, in: context)
     }
 
     private func retrying(_ stage: Stage, _ failure: Failure, in context: DecisionContext) -> Decision {
@@ -93,7 +95,7 @@ extension Delivery {
 
     private func decideRejection(_ failure: Failure, at stage: Stage, in context: DecisionContext) -> Decision {
         switch stage {
-        case .pending, .opening, .concluding:
+        case .pending, .opening, .reading, .concluding:
             return moved(to: .parked(.rejected(failure.summary)), "parked: \(failure.summary)")
         case .transferring(let session, let progress), .probing(let session, let progress):
             // Rule 8: ask once to resynchronise; if it persists, the session is as good as dead.
@@ -105,10 +107,12 @@ extension Delivery {
             var next = self
             next.tally.resynchronisations = next.tally.resynchronisations.incremented
             return next.backingOff(session, progress, failure.summary, in: context)
-        case .posting(let object, let attempt) where attempt.number == 2:
+        case .posting(let source, let attempt) where attempt.number == 2:
             // The upload id may be refused because the first request was carried out after all: asked once more.
-            return inDoubt(object, attempt, failure.summary, in: context)
-        case .posting(let object, _):
+            return inDoubt(source, attempt, failure.summary, in: context)
+        case .posting(.inline, _):
+            return leavingInline(failure.summary)
+        case .posting(.session(let object), _):
             return afterRefusedUploadID(of: object.session.endpoint, failure.summary, fact: false, in: context)
         case .withdrawing:
             return moved(to: .parked(.withdrawalRefused(failure.summary)), "parked: \(failure.summary)")
@@ -119,14 +123,14 @@ extension Delivery {
     }
 
     private func decideConflict(_ failure: Failure, at stage: Stage, in context: DecisionContext) -> Decision {
-        guard case .posting(let object, let attempt) = stage else {
+        guard case .posting(let source, let attempt) = stage else {
             return retrying(stage.afterTrouble, failure, in: context)
         }
         // The name is taken, so something of that name is there: the server is asked as after a lost answer. It may be
         // ours a second time, too, where something in between sent the second request twice.
         return attempt.number > 2
             ? moved(to: .parked(.nameTaken(failure.summary)), "parked: \(failure.summary)")
-            : inDoubt(object, attempt, failure.summary, in: context)
+            : inDoubt(source, attempt, failure.summary, in: context)
     }
 
     private func decideMissingEndpoint(_ failure: Failure, at stage: Stage, in context: DecisionContext) -> Decision {
@@ -135,7 +139,7 @@ extension Delivery {
             break
         case .withdrawing:
             return moved(to: .parked(.withdrawalRefused(failure.summary)), "parked: \(failure.summary)")
-        case .pending, .transferring, .probing, .concluding, .lookingUp, .importing:
+        case .pending, .reading, .transferring, .probing, .concluding, .lookingUp, .importing:
             // No endpoint of ours is asked here, and a park would forget a doubt or an import.
             return retrying(stage.afterTrouble, failure, in: context)
         }
@@ -152,19 +156,24 @@ extension Delivery {
 
 extension Stage {
     /// Where to go on after trouble that decided nothing. After a doubt about bytes the server is asked first; a post
-    /// of which nothing left starts again with its look-up.
+    /// of which nothing left starts again with its look-up, and
+    /// where that needs the file, with reading it: it may have changed while it waited.
     var afterTrouble: Stage {
         switch self {
         case .transferring(let session, let progress): .probing(session, progress)
-        case .posting(let object, _): .lookingUp(object, .beforePost)
-        case .pending, .opening, .probing, .concluding, .lookingUp, .importing, .withdrawing: self
+        case .posting(.session(let object), _): .lookingUp(.session(object), .beforePost)
+        case .posting(.inline, _), .lookingUp(.inline, .beforePost): .reading
+        case .pending, .opening, .reading, .probing, .concluding, .lookingUp(.session, _),
+            .lookingUp(.inline, .inDoubt),
+            .importing, .withdrawing:
+            self
         }
     }
 
     var usesSession: Bool {
         switch self {
         case .transferring, .probing, .concluding: true
-        case .pending, .opening, .lookingUp, .posting, .importing, .withdrawing: false
+        case .pending, .opening, .reading, .lookingUp, .posting, .importing, .withdrawing: false
         }
     }
 }

@@ -3,44 +3,52 @@
 
 extension Delivery {
     func decideLookingUp(
-        _ object: TransferredObject, _ lookUp: LookUp, on event: DeliveryEvent, in context: DecisionContext
+        _ source: RegistrationSource, _ lookUp: LookUp, on event: DeliveryEvent, in context: DecisionContext
     ) -> Decision {
-        if event == .resumed { return lookingUp(object, inThisRun(lookUp, context), "looking through the table") }
+        if event == .resumed { return lookingUp(source, inThisRun(lookUp, context), "looking through the table") }
         if case .registrationFound(let upload, let newestReleased) = event {
-            return adopting(upload, of: object, newestReleased, wasPosted: lookUp != .beforePost, in: context)
+            return adopting(upload, of: source, newestReleased, wasPosted: lookUp != .beforePost, in: context)
         }
         if case .postingGated(let until) = event {
             let delay = until.since(context.now.monotonic) ?? .seconds(1)
             let why = "an earlier run may have posted it: waiting out registration_doubt"
             return moved(
-                to: waiting(.lookingUp(object, lookUp), for: max(delay, .milliseconds(100)), why, in: context), why)
+                to: waiting(
+                    Stage.lookingUp(source, lookUp).afterTrouble, for: max(delay, .milliseconds(100)), why, in: context),
+                why)
         }
         guard case .registrationAbsent(let report) = event else { return unexpected(event) }
         switch lookUp {
         case .beforePost:
-            return posting(object, number: 1, report, in: context)
+            return posting(source, number: 1, report, in: context)
         case .inDoubt(let attempt, let connectionEnded):
             let windowEnds = connectionEnded.advanced(by: context.policy.registrationDoubt)
             if report.begun.reached(windowEnds) == true {
-                return posting(object, number: attempt.number.incremented, report, in: context)
+                switch source {
+                case .session:
+                    return posting(source, number: attempt.number.incremented, report, in: context)
+                case .inline:
+                    // The file may be too much for something on the way, which a session shows and gets around.
+                    return leavingInline("its registration was lost, with the file inside")
+                }
             }
             let left = windowEnds.since(context.now.monotonic) ?? context.policy.registrationDoubt
             let pause = min(max(left, .milliseconds(50)), Self.doubtLookUpInterval)
             let why = "the answer to its registration was lost: asking until it must have been carried out or dropped"
             return moved(
                 to: waiting(
-                    .lookingUp(object, inThisRun(lookUp, context)), for: pause, why, in: context), why)
+                    .lookingUp(source, inThisRun(lookUp, context)), for: pause, why, in: context), why)
         }
     }
 
     func decidePosting(
-        _ object: TransferredObject, _ attempt: PostAttempt, on event: DeliveryEvent, in context: DecisionContext
+        _ source: RegistrationSource, _ attempt: PostAttempt, on event: DeliveryEvent, in context: DecisionContext
     ) -> Decision {
         if event == .resumed {
-            return inDoubt(object, attempt, "the program ended while it was registered", in: context)
+            return inDoubt(source, attempt, "the program ended while it was registered", in: context)
         }
         guard case .registered(let upload) = event else { return unexpected(event) }
-        let registration = registration(of: upload, object, attempt.newestReleased, wasPosted: true, in: context)
+        let registration = registration(of: upload, source, attempt.newestReleased, wasPosted: true, in: context)
         guard let uploadName, UploadName.isSame(upload.name, uploadName) else {
             return withdrawing(registration, .renamed(upload.name))
         }
@@ -81,6 +89,8 @@ extension Delivery {
         case .sizeNeverTold where registration.isAdopted:
             // By which endpoint it went is not known; ours tells.
             return resending("Redivis never told the size of the upload that was there", in: context)
+        case .sizeNeverTold where registration.endpoint == nil:
+            return leavingInline("Redivis never told its size")
         case .sizeNeverTold:
             return afterRefusedUploadID(
                 of: registration.endpoint, "Redivis never told its size", fact: true, in: context)
@@ -98,16 +108,16 @@ extension Delivery {
     /// How long between two look-ups of one doubt.
     static let doubtLookUpInterval: Duration = .seconds(5)
 
-    func lookingUp(_ object: TransferredObject, _ lookUp: LookUp, _ note: String) -> Decision {
+    func lookingUp(_ source: RegistrationSource, _ lookUp: LookUp, _ note: String) -> Decision {
         moved(
-            to: .working(.lookingUp(object, lookUp)), note,
+            to: .working(.lookingUp(source, lookUp)), note,
             effect: .lookUp(name: uploadName ?? "", lookUp))
     }
 
     func inDoubt(
-        _ object: TransferredObject, _ attempt: PostAttempt, _ why: String, in context: DecisionContext
+        _ source: RegistrationSource, _ attempt: PostAttempt, _ why: String, in context: DecisionContext
     ) -> Decision {
-        lookingUp(object, .inDoubt(attempt, connectionEnded: context.now.monotonic), "\(why): looking for it")
+        lookingUp(source, .inDoubt(attempt, connectionEnded: context.now.monotonic), "\(why): looking for it")
     }
 
     /// Takes another way for an upload id that came to nothing, where the mapping leaves the choice to us; else parks.
@@ -137,10 +147,18 @@ extension Delivery {
         }
     }
 
+    func leavingInline(_ why: String) -> Decision {
+        var next = self
+        next.tally.leavesInline = true
+        return next.opening("\(why); it is sent in a session")
+    }
+
     private func posting(
-        _ object: TransferredObject, number: Int, _ report: LookUpReport, in context: DecisionContext
+        _ source: RegistrationSource, number: Int, _ report: LookUpReport, in context: DecisionContext
     ) -> Decision {
-        if object.session.isExpired(at: context.now.wall, serverTime: nil) { return expired() }
+        if case .session(let object) = source, object.session.isExpired(at: context.now.wall, serverTime: nil) {
+            return expired()
+        }
         guard let uploadName else {
             return moved(
                 to: .parked(.stateDamaged("it was to be registered without a name")), "parked: its row has no name")
@@ -148,28 +166,29 @@ extension Delivery {
         let attempt = PostAttempt(
             number: number, newestReleased: report.newestReleased, begunAt: context.now.wall)
         return moved(
-            to: .working(.posting(object, attempt)), number == 1 ? "registering" : "registering again",
-            effect: .post(object, name: uploadName, attempt))
+            to: .working(.posting(source, attempt)), number == 1 ? "registering" : "registering again",
+            effect: .post(source, name: uploadName, attempt))
     }
 
     private func adopting(
-        _ upload: RemoteUpload, of object: TransferredObject, _ newestReleased: VersionTag?, wasPosted: Bool,
+        _ upload: RemoteUpload, of source: RegistrationSource, _ newestReleased: VersionTag?, wasPosted: Bool,
         in context: DecisionContext
     ) -> Decision {
         followingImport(
             // What was not posted just now may lie in any version, the newest released one included.
-            registration(of: upload, object, wasPosted ? newestReleased : nil, wasPosted: wasPosted, in: context),
+            registration(of: upload, source, wasPosted ? newestReleased : nil, wasPosted: wasPosted, in: context),
             wasPosted ? "its registration was carried out" : "the table already has it")
     }
 
     private func registration(
-        of upload: RemoteUpload, _ object: TransferredObject, _ newestReleased: VersionTag?, wasPosted: Bool,
+        of upload: RemoteUpload, _ source: RegistrationSource, _ newestReleased: VersionTag?, wasPosted: Bool,
         in context: DecisionContext
     ) -> Registration {
-        Registration(
+        let sent = wasPosted ? source.object : nil
+        return Registration(
             uri: upload.uri, name: upload.name, newestReleased: newestReleased, registeredAt: context.now.wall,
-            isAdopted: !wasPosted, endpoint: wasPosted ? object.session.endpoint : nil,
-            needsReportedDigest: wasPosted && object.needsReportedDigest)
+            isAdopted: !wasPosted, endpoint: sent?.session.endpoint,
+            needsReportedDigest: sent?.needsReportedDigest ?? false)
     }
 
     private func withdrawing(_ registration: Registration, _ why: Withdrawal) -> Decision {
@@ -245,6 +264,15 @@ extension Delivery {
             lacksSize
                 ? .sizeNeverTold
                 : .contentDiffers("Redivis tells no MD5, and a part was sent by a run that did not live to prove it"))
+    }
+}
+
+extension RegistrationSource {
+    var object: TransferredObject? {
+        switch self {
+        case .session(let object): object
+        case .inline: nil
+        }
     }
 }
 

@@ -77,9 +77,7 @@ extension Delivery {
     ) -> Decision {
         if event == .resumed { return concluding(session, progress) }
         guard case .concluded(let content, let isProven) = event else { return unexpected(event) }
-        guard content.size == observation.size, self.content == nil || self.content == content else {
-            return abandonedForChange()
-        }
+        guard isAsSettled(content) else { return abandonedForChange() }
         if let stored = progress.storedMD5, stored != content.md5 {
             return resending("the storage host has other bytes than were sent (MD5 \(stored.hex))", in: context)
         }
@@ -87,9 +85,12 @@ extension Delivery {
             session: session, needsReportedDigest: !isProven && progress.storedMD5 == nil)
         var next = knowing(content, in: context)
         next.tally.failures = 0
-        return next.moved(
-            to: .working(.lookingUp(object, .beforePost)), "all bytes are on the storage host",
-            effect: .lookUp(name: next.uploadName ?? "", .beforePost))
+        return next.lookingUp(.session(object), .beforePost, "all bytes are on the storage host")
+    }
+
+    /// Whether what was read is what settled, and what was known of it.
+    func isAsSettled(_ content: Content) -> Bool {
+        content.size == observation.size && (self.content == nil || self.content == content)
     }
 
     // MARK: Chunks

@@ -14,7 +14,7 @@ public enum DeliveryEffect: Hashable, Sendable {
     /// → `registrationFound`, `registrationAbsent`
     case lookUp(name: String, LookUp)
     /// → `registered`
-    case post(TransferredObject, name: String, PostAttempt)
+    case post(RegistrationSource, name: String, PostAttempt)
     /// The table's follower reports. → `importReported`
     case followImport(Registration)
     /// → `registrationWithdrawn`
@@ -38,12 +38,21 @@ extension DeliveryEffect {
 
 extension DeliveryEffect {
     /// Whether it takes one of the places of `uploads`.
-    public var sendsBytes: Bool {
+    ///
+    /// - Parameter size: of the file, in bytes.
+    public func takesPlace(size: Int64) -> Bool {
         switch self {
         case .sendChunk: true
-        case .examine, .openSession, .queryStatus, .conclude, .lookUp, .post, .followImport, .withdraw, .resettle: false
+        case .post(.inline, _, _): size > Self.requestSized
+        case .examine, .openSession, .queryStatus, .conclude, .lookUp, .post(.session, _, _), .followImport, .withdraw,
+            .resettle:
+            false
         }
     }
+
+    /// Up to so many bytes a registration with its file is a request like others: it takes the time of the answer, not
+    /// that of its bytes, even where a megabit a second is all there is.
+    static let requestSized: Int64 = 64 << 10
 }
 
 /// Which endpoint opens the next session.
@@ -111,6 +120,8 @@ public struct DecisionContext: Hashable, Sendable {
 /// What the mapping and the agent's settings say, as far as decisions need it.
 public struct DeliveryPolicy: Hashable, Sendable {
     public var chunkSize: Int64
+    /// Files of up to so many bytes go inside the registration request; 0: none.
+    public var inlineLimit: Int64
     public var registrationDoubt: Duration
     public var verification: Verification
     public var endpoint: EndpointPreference
@@ -123,11 +134,13 @@ public struct DeliveryPolicy: Hashable, Sendable {
     public var waitsOutRefusals: Bool
 
     public init(
-        chunkSize: Int64 = 64 << 20, registrationDoubt: Duration = .seconds(120), verification: Verification = .md5,
-        endpoint: EndpointPreference = .auto, endpointFact: EndpointFact? = nil, onChange: ChangePolicy = .hold,
+        chunkSize: Int64 = 64 << 20, inlineLimit: Int64 = 0, registrationDoubt: Duration = .seconds(120),
+        verification: Verification = .md5, endpoint: EndpointPreference = .auto, endpointFact: EndpointFact? = nil,
+        onChange: ChangePolicy = .hold,
         retry: RetryPolicy = RetryPolicy(), waitsOutRefusals: Bool = true
     ) {
         self.chunkSize = chunkSize
+        self.inlineLimit = inlineLimit
         self.registrationDoubt = registrationDoubt
         self.verification = verification
         self.endpoint = endpoint

@@ -20,13 +20,15 @@ public enum Stage: Hashable, Codable, Sendable {
     /// Whether to send is decided: `examine` reads the file to know its content first.
     case pending(Admission)
     case opening
+    /// It goes inside the request that registers it, and has to have its name for that: its content is settled first.
+    case reading
     case transferring(UploadSession, TransferProgress)
     /// The server is asked how much it has before one more byte is sent.
     case probing(UploadSession, TransferProgress)
     /// The server has every byte; what they are is settled.
     case concluding(UploadSession, TransferProgress)
-    case lookingUp(TransferredObject, LookUp)
-    case posting(TransferredObject, PostAttempt)
+    case lookingUp(RegistrationSource, LookUp)
+    case posting(RegistrationSource, PostAttempt)
     case importing(Registration)
     case withdrawing(Registration, Withdrawal)
 }

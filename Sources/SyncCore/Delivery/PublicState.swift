@@ -31,7 +31,7 @@ extension Stage {
     public var publicState: PublicState {
         switch self {
         case .pending: .queued
-        case .opening, .transferring, .probing, .concluding: .uploading
+        case .opening, .reading, .transferring, .probing, .concluding: .uploading
         case .lookingUp, .posting, .withdrawing: .registering
         case .importing: .importing
         }
@@ -40,7 +40,7 @@ extension Stage {
     /// Whether a registration of ours may be on the table: from the moment a post was saved as begun.
     public var mayBeRegistered: Bool {
         switch self {
-        case .pending, .opening, .transferring, .probing, .concluding, .lookingUp(_, .beforePost): false
+        case .pending, .opening, .reading, .transferring, .probing, .concluding, .lookingUp(_, .beforePost): false
         case .lookingUp(_, .inDoubt), .posting, .importing, .withdrawing: true
         }
     }

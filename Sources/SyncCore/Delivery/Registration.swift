@@ -1,3 +1,31 @@
+/// Where a registration takes its bytes from.
+public enum RegistrationSource: Hashable, Sendable {
+    /// They are on the storage host.
+    case session(TransferredObject)
+    /// They travel inside the request itself (api.md 7.3): there is no session, and nothing to expire.
+    case inline
+}
+
+extension RegistrationSource: Codable {
+    private enum CodingKeys: String, CodingKey { case isInline }
+
+    /// A finished session stands there bare, as it did before there was another source.
+    public init(from decoder: any Decoder) throws {
+        let isInline = try decoder.container(keyedBy: CodingKeys.self).decodeIfPresent(Bool.self, forKey: .isInline)
+        self = isInline == true ? .inline : .session(try TransferredObject(from: decoder))
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        switch self {
+        case .session(let object):
+            try object.encode(to: encoder)
+        case .inline:
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(true, forKey: .isInline)
+        }
+    }
+}
+
 /// One try to register: saved before its request leaves.
 public struct PostAttempt: Hashable, Codable, Sendable {
     /// From 1.
@@ -45,7 +73,7 @@ public struct Registration: Hashable, Codable, Sendable {
     public let registeredAt: Timestamp
     /// Whether it was found on the table and not posted by this state database.
     public let isAdopted: Bool
-    /// By which endpoint its bytes went; `nil` for an adopted one.
+    /// By which endpoint its bytes went; `nil` for an adopted one, and for one whose bytes went inside the request.
     public let endpoint: Endpoint?
     /// See `TransferredObject.needsReportedDigest`.
     public let needsReportedDigest: Bool

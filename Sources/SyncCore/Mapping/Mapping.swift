@@ -128,6 +128,8 @@ public struct AgentSettings: Hashable, Sendable {
     public var uploads: Int
     /// In bytes; a multiple of 256 KiB.
     public var chunkSize: Int64
+    /// Files of up to so many bytes go inside the request that registers them; 0: none.
+    public var inlineLimit: Int64 = 1 << 20
     /// How fast requests go to the API.
     public var apiRate: RequestRate = .auto
     public var registrationDoubt: Duration

@@ -32,7 +32,7 @@ public protocol UploadRemote: Sendable {
     /// Empty `PUT` with `Content-Range: bytes */total`; for a file of 0 bytes this also finishes it.
     func status(of session: UploadSession, total: Int64) async throws(Failure) -> TransferAnswer
 
-    /// `POST …/uploads` with the id of a finished session.
+    /// `POST …/uploads` with the id of a finished session, or with the file itself.
     ///
     /// - Throws: `ambiguous` where a byte may have left and no clear answer came (5xx, 408 and answers that cannot be
     ///   read included); `transient` only where nothing was sent; `conflict` where the name is taken.
@@ -100,15 +100,22 @@ public struct TransferAnswer: Hashable, Sendable {
 }
 
 public struct RegistrationRequest: Hashable, Sendable {
+    public enum Content: Hashable, Sendable {
+        /// What a finished session holds.
+        case session(UploadSession)
+        /// The bytes themselves.
+        case inline([UInt8])
+    }
+
     public let table: TableReference
     public let name: String
-    public let session: UploadSession
+    public let content: Content
     public let format: UploadFormat
 
-    public init(table: TableReference, name: String, session: UploadSession, format: UploadFormat) {
+    public init(table: TableReference, name: String, content: Content, format: UploadFormat) {
         self.table = table
         self.name = name
-        self.session = session
+        self.content = content
         self.format = format
     }
 }

@@ -54,7 +54,7 @@ import Testing
             bytes += 1
             guard let session = try? server.open(.tempUploads, total: 1) else { continue }
             _ = try? server.put([Piece(version: 1, range: 0..<1)], range: 0..<1, to: session.id)
-            _ = try? server.register("a.csv", id: session.id, doubt: 1)
+            _ = try? server.register("a.csv", .session(session.id), doubt: 1)
         }
         #expect(server.violations == ["a.csv is registered twice"])
     }

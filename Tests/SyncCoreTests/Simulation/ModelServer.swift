@@ -13,11 +13,18 @@ final class ModelServer {
         var isDead = false
     }
 
+    /// What a registration names or brings.
+    enum Body {
+        case session(String)
+        case inline(ModelBytes)
+    }
+
     struct Upload {
         let uri: String
         let name: String
         let bytes: ModelBytes
-        let endpoint: Endpoint
+        /// `nil`: inside the request.
+        let endpoint: Endpoint?
         /// `nil`: in the draft.
         var version: VersionTag?
         let completesAt: Int64
@@ -36,7 +43,7 @@ final class ModelServer {
     private(set) var released: [VersionTag] = [VersionTag(major: 1, minor: 0)]
     /// What the server saw that no honest client does.
     private(set) var violations: [String] = []
-    private var late: [(at: Int64, name: String, id: String)] = []
+    private var late: [(at: Int64, name: String, body: Body)] = []
     private var used: Set<String> = []
     private var counter = 0
 
@@ -52,7 +59,7 @@ final class ModelServer {
         now += milliseconds
         for request in late.sorted(by: { $0.at < $1.at }) where request.at <= now {
             chance.note("  . a lost registration of \(request.name) is carried out")
-            add(request.name, id: request.id)
+            add(request.name, request.body)
         }
         late.removeAll { $0.at <= now }
     }
@@ -172,7 +179,7 @@ final class ModelServer {
     ]
 
     /// - Parameter doubt: how long a request whose connection has ended may still be carried out.
-    func register(_ name: String, id: String, doubt: Int64) throws(Failure) -> RemoteUpload {
+    func register(_ name: String, _ body: Body, doubt: Int64) throws(Failure) -> RemoteUpload {
         let fault = chance.fault(among: Self.postFaults, oneIn: 2)
         switch fault {
         case .postUnsent: throw Failure(.transient, "no connection")
@@ -182,10 +189,17 @@ final class ModelServer {
         case .postRejected: throw Failure(.rejected, "422")
         case .postConflict: throw Failure(.conflict, "409")
         case .postCarriedOutLate:
-            late.append((at: now + chance.number(0...doubt), name: name, id: id))
+            late.append((at: now + chance.number(0...doubt), name: name, body: body))
             throw Failure(.ambiguous, "no answer")
         default: break
         }
+        if case .session(let id) = body { try expectUsable(id) }
+        let upload = add(fault == .postRenamed ? "renamed \(name)" : name, body)
+        if fault == .postAnswerLost { throw Failure(.ambiguous, "no answer") }
+        return remote(upload)
+    }
+
+    private func expectUsable(_ id: String) throws(Failure) {
         guard let session = sessions[id], session.isFinished, now - session.openedAt < Self.day else {
             throw Failure(.rejected, "400: no such upload")
         }
@@ -193,19 +207,21 @@ final class ModelServer {
             throw Failure(.rejected, "400: resumableUploadId is not known")
         }
         if traits.refusesUsedIDs, used.contains(id) { throw Failure(.rejected, "400: the id was used") }
-        let upload = add(fault == .postRenamed ? "renamed \(name)" : name, id: id)
-        if fault == .postAnswerLost { throw Failure(.ambiguous, "no answer") }
-        return remote(upload)
     }
 
     @discardableResult
-    private func add(_ name: String, id: String) -> Upload {
-        let session = sessions[id]
-        used.insert(id)
+    private func add(_ name: String, _ body: Body) -> Upload {
+        let (bytes, endpoint): (ModelBytes, Endpoint?)
+        switch body {
+        case .session(let id):
+            used.insert(id)
+            (bytes, endpoint) = (sessions[id]?.kept ?? ModelBytes(), sessions[id]?.endpoint ?? .tempUploads)
+        case .inline(let sent): (bytes, endpoint) = (sent, nil)
+        }
         counter += 1
         var upload = Upload(
-            uri: "/uploads/\(counter)", name: name, bytes: session?.kept ?? ModelBytes(),
-            endpoint: session?.endpoint ?? .tempUploads, completesAt: now + chance.number(0...20_000), toldFrom: 0)
+            uri: "/uploads/\(counter)", name: name, bytes: bytes, endpoint: endpoint,
+            completesAt: now + chance.number(0...20_000), toldFrom: 0)
         if chance.strikes(.importFailed, oneIn: 10) { upload.failsWith = "no variables found" }
         if chance.strikes(.otherImported, oneIn: 10) { upload.reportsOtherMD5 = true }
         if chance.strikes(.sizeToldLate, oneIn: 10) { upload.toldFrom = upload.completesAt + chance.number(0...20_000) }

@@ -10,6 +10,7 @@ final class SimulatedAgent {
     let server: ModelServer
     var file: ModelFile
     let doubt: Int64 = 120_000
+    let inlineLimit: Int64
 
     // What outlives a crash.
     private(set) var rows: [DeliveryID: Delivery] = [:]
@@ -35,6 +36,7 @@ final class SimulatedAgent {
         self.chance = chance
         self.server = server
         self.file = file
+        inlineLimit = [0, Sample.granule, Sample.size].randomElement(using: &chance.random) ?? 0
         admit(.fresh)
         list()
     }
@@ -51,7 +53,8 @@ final class SimulatedAgent {
 
     private func context() -> DecisionContext {
         let policy = DeliveryPolicy(
-            chunkSize: Sample.granule, registrationDoubt: .milliseconds(doubt), endpointFact: endpointFact)
+            chunkSize: Sample.granule, inlineLimit: inlineLimit, registrationDoubt: .milliseconds(doubt),
+            endpointFact: endpointFact)
         return DecisionContext(
             now: now, jitter: Double(chance.number(0...999)) / 1000, table: Sample.key, policy: policy)
     }
@@ -82,7 +85,7 @@ final class SimulatedAgent {
                 if rows[row.id]?.state.stage != nil { rows[row.id] = nil }
             case .working(let stage), .waiting(let stage, _):
                 switch stage {
-                case .pending, .opening, .transferring, .probing, .concluding: return
+                case .pending, .opening, .reading, .transferring, .probing, .concluding: return
                 case .lookingUp, .posting, .importing, .withdrawing: break
                 }
             case .delivered, .abandoned: break
@@ -142,8 +145,10 @@ final class SimulatedAgent {
         let session: UploadSession? =
             switch decision.effect {
             case .sendChunk(let session, _, _), .queryStatus(let session): session
-            case .post(let object, _, _): object.session
-            case .examine, .openSession, .conclude, .lookUp, .followImport, .withdraw, .resettle, nil: nil
+            case .post(.session(let object), _, _): object.session
+            case .post(.inline, _, _), .examine, .openSession, .conclude, .lookUp, .followImport, .withdraw, .resettle,
+                nil:
+                nil
             }
         if let session, session.isExpired(at: now.wall, serverTime: nil) {
             violations.append("an expired session is used: \(decision.words)")
@@ -279,8 +284,12 @@ final class SimulatedAgent {
                 return .statusAnswered(reply, prefix: prefix(at: offset(reply, row.size)), serverTime: server.wall)
             case .conclude(let progress): return try conclude(row, progress)
             case .lookUp(let name, let lookUp): return try look(for: name, lookUp)
-            case .post(let object, let name, _):
-                return .registered(try server.register(name, id: object.session.uploadID, doubt: doubt))
+            case .post(.session(let object), let name, _):
+                return .registered(try server.register(name, .session(object.session.uploadID), doubt: doubt))
+            case .post(.inline, let name, _):
+                try expectUnchanged(row)
+                guard file.bytes.content == row.content else { throw Failure(.sourceChanged, "it is another content") }
+                return .registered(try server.register(name, .inline(file.bytes), doubt: doubt))
             case .followImport: return nil
             case .withdraw(let registration):
                 try server.withdraw(uri: registration.uri)

@@ -54,6 +54,8 @@ struct Arbitrary {
     mutating func attempt() -> PostAttempt {
         PostAttempt(number: count(), newestReleased: version(), begunAt: wall())
     }
+
+    mutating func source() -> RegistrationSource { flag() ? .session(object()) : .inline }
     mutating func lookUp() -> LookUp {
         flag() ? .beforePost : .inDoubt(attempt(), connectionEnded: instant())
     }
@@ -70,15 +72,16 @@ struct Arbitrary {
     }
 
     mutating func stage() -> Stage {
-        switch Int.random(in: 0..<9, using: &random) {
+        switch Int.random(in: 0..<10, using: &random) {
         case 0: .pending(pick([.fresh, .examine, .existing, .examined]))
         case 1: .opening
         case 2: .transferring(session(), progress())
         case 3: .probing(session(), progress())
         case 4: .concluding(session(), progress())
-        case 5: .lookingUp(object(), lookUp())
-        case 6: .posting(object(), attempt())
+        case 5: .lookingUp(source(), lookUp())
+        case 6: .posting(source(), attempt())
         case 7: .importing(registration())
+        case 8: .reading
         default:
             .withdrawing(
                 registration(),
@@ -141,6 +144,7 @@ struct Arbitrary {
         tally.resynchronisations = count()
         tally.triedOtherEndpoint = flag()
         tally.sessionsOpened = count()
+        tally.leavesInline = flag()
         return tally
     }
 
@@ -155,7 +159,8 @@ struct Arbitrary {
 
     mutating func context() -> DecisionContext {
         var policy = DeliveryPolicy(
-            chunkSize: number(), registrationDoubt: .milliseconds(number()), verification: pick(Verification.allCases),
+            chunkSize: number(), inlineLimit: number(), registrationDoubt: .milliseconds(number()),
+            verification: pick(Verification.allCases),
             endpoint: pick([.auto, .fixed(.resumableUpload), .fixed(.tempUploads)]),
             endpointFact: pick([nil, .documentedWorks, .documentedRefused]), onChange: pick(ChangePolicy.allCases))
         policy.retry = RetryPolicy()

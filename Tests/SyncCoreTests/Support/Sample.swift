@@ -66,7 +66,7 @@ enum Sample {
         TransferProgress(confirmed: offset, prefix: offset > 0 ? prefix(offset) : nil, hasUnprovenBytes: false)
     }
 
-    static let object = TransferredObject(session: session(), needsReportedDigest: false)
+    static let object = RegistrationSource.session(TransferredObject(session: session(), needsReportedDigest: false))
 
     static func attempt(_ number: Int = 1) -> PostAttempt {
         PostAttempt(number: number, newestReleased: version, begunAt: moment().wall)
@@ -135,6 +135,8 @@ extension Sample {
         .withdrawing(registration(), .importFailed("no header")),
         .withdrawing(registration(), .contentDiffers("other bytes")), .withdrawing(registration(), .sizeNeverTold),
         .withdrawing(registration(), .renamed("other.csv")),
+        .reading, .lookingUp(.inline, .beforePost),
+        .lookingUp(.inline, .inDoubt(attempt(), connectionEnded: moment().monotonic)), .posting(.inline, attempt()),
     ]
 
     /// One of each state at rest.

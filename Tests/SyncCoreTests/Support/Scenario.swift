@@ -69,6 +69,9 @@ struct Scenario {
             guard let change = ChangePolicy(rawValue: name) else { return "no such on_change" }
             policy.onChange = change
         case ("fact", "works"): policy.endpointFact = .documentedWorks
+        case ("inline_limit", let size):
+            guard let size = Int64(size) else { return "inline_limit BYTES" }
+            policy.inlineLimit = size
         case ("doubt", let time):
             guard let time = Self.seconds(time[...]) else { return "doubt SECONDSs" }
             policy.registrationDoubt = .seconds(time)

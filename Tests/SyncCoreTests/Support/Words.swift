@@ -46,14 +46,24 @@ extension Stage {
         case .transferring(_, let progress): "transferring \(progress.confirmed)"
         case .probing(_, let progress): "probing \(progress.confirmed)"
         case .concluding: "concluding"
-        case .lookingUp(_, .beforePost): "lookingUp beforePost"
-        case .lookingUp(_, .inDoubt(let attempt, _)): "lookingUp inDoubt \(attempt.number)"
-        case .posting(_, let attempt): "posting \(attempt.number)"
+        case .reading: "reading"
+        case .lookingUp(let source, .beforePost): "lookingUp beforePost" + source.words
+        case .lookingUp(let source, .inDoubt(let attempt, _)): "lookingUp inDoubt \(attempt.number)" + source.words
+        case .posting(let source, let attempt): "posting \(attempt.number)" + source.words
         case .importing: "importing"
         case .withdrawing(_, .importFailed): "withdrawing importFailed"
         case .withdrawing(_, .contentDiffers): "withdrawing contentDiffers"
         case .withdrawing(_, .sizeNeverTold): "withdrawing sizeNeverTold"
         case .withdrawing(_, .renamed): "withdrawing renamed"
+        }
+    }
+}
+
+extension RegistrationSource {
+    fileprivate var words: String {
+        switch self {
+        case .session: ""
+        case .inline: " inline"
         }
     }
 }

@@ -144,27 +144,38 @@ extension FakeRemote.State {
         guard let draft = table.draft else {
             throw Failure(.forbidden, scope: .destination, "the dataset of \(request.table.text) has no open version")
         }
-        guard let session = sessions[request.session.uploadID], session.isFinished, session.table == table.key else {
-            throw Failure(.rejected, "there is no finished upload of this id (400)")
-        }
-        let isDocumented = session.endpoint == .resumableUpload
-        if isDocumented, switches.refusesResumableIDs {
-            throw Failure(.rejected, "resumableUploadId is unknown (400)")
-        }
-        if switches.usedID == .rejects, usedIDs.contains(session.id) {
-            throw Failure(.conflict, "the upload id has already been used (400)")
+        let sent: (bytes: [UInt8], id: String, isDocumented: Bool)
+        switch request.content {
+        case .session(let session): sent = try finished(session, in: table.key)
+        case .inline(let bytes): sent = (bytes, "inline", false)
         }
         let isTaken = draft.contains { Self.folded($0.name) == Self.folded(request.name) }
         if isTaken, switches.takenName == .conflicts {
             throw Failure(.conflict, "an upload of this name exists (409)")
         }
         let name = isTaken && switches.takenName == .renames ? "\(request.name) (1)" : request.name
-        usedIDs.insert(session.id)
+        usedIDs.insert(sent.id)
         var plan = importPlans[request.name] ?? switches.imports
-        if isDocumented, switches.resumableImportsTellNothing { (plan.tellsSize, plan.tellsMD5) = (false, false) }
+        if sent.isDocumented, switches.resumableImportsTellNothing { (plan.tellsSize, plan.tellsMD5) = (false, false) }
         return add(
-            session.bytes, named: name, uploadID: session.id, format: request.format, plan: plan, to: request.table)
+            sent.bytes, named: name, uploadID: sent.id, format: request.format, plan: plan, to: request.table)
             ?? RemoteUpload(uri: "", name: name, status: .inProgress, size: nil, md5: nil)
+    }
+
+    private func finished(
+        _ session: UploadSession, in table: TableKey
+    ) throws(Failure) -> (bytes: [UInt8], id: String, isDocumented: Bool) {
+        guard let found = sessions[session.uploadID], found.isFinished, found.table == table else {
+            throw Failure(.rejected, "there is no finished upload of this id (400)")
+        }
+        let isDocumented = found.endpoint == .resumableUpload
+        if isDocumented, switches.refusesResumableIDs {
+            throw Failure(.rejected, "resumableUploadId is unknown (400)")
+        }
+        if switches.usedID == .rejects, usedIDs.contains(found.id) {
+            throw Failure(.conflict, "the upload id has already been used (400)")
+        }
+        return (found.bytes, found.id, isDocumented)
     }
 
     @discardableResult
