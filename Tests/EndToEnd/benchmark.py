@@ -106,7 +106,7 @@ class Bench:
         home = self.root / f"agent-{self.number}"
         agent = Agent(home, self.sandbox, defaults={"settle": "0s"})
         # As it comes: the defaults of the contract, but for the settings above.
-        agent.settings = {"chunk_size": "64MiB", "registration_doubt": "2m"}
+        agent.settings = {"chunk_size": "64MiB", "registration_doubt": "2m", "inline_limit": "1MiB"}
         table = self.table()
         # The files arrive after the mapping was first loaded, as they do on a collecting server; what was there before
         # would be read once more, to be held against the table.
