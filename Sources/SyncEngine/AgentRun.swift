@@ -171,8 +171,7 @@ public struct AgentRun: Sendable {
             observer(.alive(.settling))
             var pause = Self.longestPause
             do {
-                let next = try await intake.lookAtDueFiles()
-                await dispatcher.ring()
+                let next = try await intake.lookAtDueFiles { await dispatcher.ring() }
                 if let next {
                     let left = next.since(ports.clock.now().monotonic) ?? .zero
                     pause = min(max(left, .milliseconds(1)), Self.longestPause)

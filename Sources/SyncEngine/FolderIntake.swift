@@ -120,8 +120,9 @@ public actor FolderIntake {
     // MARK: Settling
 
     /// Looks at every file whose next look is due, and admits what has settled.
+    /// - Parameter onAdmitted: called after each batch: what is in the queue need not wait for the rest.
     /// - Returns: when the next look is due; `nil` where nothing settles.
-    public func lookAtDueFiles() async throws -> MonotonicInstant? {
+    func lookAtDueFiles(onAdmitted: () async -> Void) async throws -> MonotonicInstant? {
         while true {
             try Task.checkCancellation()
             observer(.alive(.settling))
@@ -137,6 +138,7 @@ public actor FolderIntake {
                 let now = ports.clock.now()
                 try await ports.queue.recordLooks(outcomes.map { hastened($0, at: now.monotonic) }, at: now)
             }
+            await onAdmitted()
         }
     }
 

@@ -21,11 +21,13 @@ actor ImportFollower {
     private var listed: Duration = .zero
 
     static let shortestPause: Duration = .milliseconds(300)
+    /// While nothing is sent, and somebody may be waiting for the last imports.
+    static let shortestIdlePause: Duration = .milliseconds(100)
     static let longestPause: Duration = .seconds(10)
     /// A walk lists every upload of the table. With thousands of them that takes longer than the shortest pause, and
     /// walks without a rest would take the processor, and the API's patience, from the uploads: the least pause is so
     /// long, times the time that listing took, while files are sent, and while none is.
-    static let pausePerListing = (busy: 4.0, idle: 0.5)
+    static let pausePerListing = (busy: 8.0, idle: 0.1)
     /// How many imports of a table are looked for in one walk through its uploads.
     static let batch = 2_000
     /// In how many walks in a row an upload may be missing: a listing may lag behind.
@@ -80,7 +82,7 @@ actor ImportFollower {
     func hasten() async { await walkBell.ring() }
 
     private func rest(_ pause: Duration) async {
-        let least = max(Self.shortestPause, listed * Self.pausePerListing.idle)
+        let least = max(Self.shortestIdlePause, listed * Self.pausePerListing.idle)
         try? await ports.clock.sleep(for: least)
         await walkBell.wait(atMost: max(pause, listed * Self.pausePerListing.busy) - least, on: ports.clock)
     }

@@ -126,8 +126,7 @@ public struct OnceRun: Sendable {
         var seen = Progress()
         while true {
             try Task.checkCancellation()
-            let nextLook = try await intake.lookAtDueFiles()
-            await dispatcher.ring()
+            let nextLook = try await intake.lookAtDueFiles { await dispatcher.ring() }
             // Looked at before the work: a table that gets ready in between would count as decided, and its work not.
             let outcomes = await tables.summary
             let load = try await ports.queue.workload(
