@@ -97,6 +97,19 @@ final class BodyMeter: Sendable {
     private struct Interrupted: Error {}
 }
 
+extension SourceSlices {
+    /// What is in memory as a whole.
+    static func once(_ bytes: [UInt8]) -> SourceSlices {
+        SourceSlices {
+            var rest: [UInt8]? = bytes
+            return SourceSlices.AsyncIterator {
+                defer { rest = nil }
+                return rest
+            }
+        }
+    }
+}
+
 /// The slices as the HTTP client takes them.
 struct MeteredBody: AsyncSequence, Sendable {
     typealias Element = ByteBuffer

@@ -201,7 +201,12 @@ extension WebRequest {
             request.body = .bytes(ByteBuffer(bytes: bytes))
         case .form(let bytes, let boundary):
             request.headers.add(name: "Content-Type", value: "multipart/form-data; boundary=\(boundary)")
-            request.body = .bytes(ByteBuffer(bytes: bytes))
+            // More than one piece is to be seen moving, however slow the connection.
+            request.body =
+                bytes.count <= BodyMeter.pieceSize
+                ? .bytes(ByteBuffer(bytes: bytes))
+                : .stream(
+                    MeteredBody(slices: .once(bytes), meter: meter, loop: loop), length: .known(Int64(bytes.count)))
         case .slices(let slices, let length):
             request.body = .stream(MeteredBody(slices: slices, meter: meter, loop: loop), length: .known(length))
         }

@@ -50,12 +50,12 @@ struct DeliveryRow {
 
     private static func delivery(_ row: Row, _ id: DeliveryID) throws -> Delivery {
         Delivery(
-            id: id, mapping: try row.mapping(1), table: try StateCoding.value(TableReference.self, row.text(2)),
+            id: id, mapping: try row.mapping(1), table: try StateCoding.table(row.text(2)),
             tableKey: try row.optionalText(3).map(TableKey.init), path: try row.path(4),
             observation: try row.observation(5), content: try content(row), nameBase: try row.bytes(13),
             uploadName: try row.optionalText(14),
             state: try StateCoding.state(row.text(15), format: row.integer(16)),
-            tally: try StateCoding.value(Delivery.Tally.self, row.text(17)), revision: try row.integer(18))
+            tally: try StateCoding.tally(row.text(17)), revision: try row.integer(18))
     }
 
     private static func content(_ row: Row) throws -> Content? {

@@ -1,6 +1,7 @@
 // FoundationEssentials: JSONEncoder and JSONDecoder.
 import FoundationEssentials
 import SyncCore
+import Synchronization
 
 /// A state as its row keeps it: the JSON that is the truth, and beside it what queries ask for.
 struct StoredState {
@@ -23,7 +24,7 @@ struct StoredState {
 
     init(_ state: DeliveryState, _ tally: Delivery.Tally) throws {
         json = try StateCoding.text(state)
-        self.tally = try StateCoding.text(tally)
+        self.tally = try StateCoding.text(of: tally)
         publicState = state.publicState
         kind = state.kind
         switch state {
@@ -92,11 +93,52 @@ enum StateCoding {
         try JSONDecoder().decode(type, from: Data(text.utf8))
     }
 
+    // MARK: What stands in row after row
+
+    // States are not kept: they differ, and hold session URLs.
+    private static let tables = Memory<String, TableReference>()
+    private static let tableTexts = Memory<TableReference, String>()
+    private static let tallies = Memory<String, Delivery.Tally>()
+    private static let tallyTexts = Memory<Delivery.Tally, String>()
+
+    static func table(_ text: String) throws -> TableReference {
+        try tables.value(of: text) { try value(TableReference.self, text) }
+    }
+
+    static func text(of table: TableReference) throws -> String {
+        try tableTexts.value(of: table) { try text(table) }
+    }
+
+    static func tally(_ text: String) throws -> Delivery.Tally {
+        try tallies.value(of: text) { try value(Delivery.Tally.self, text) }
+    }
+
+    static func text(of tally: Delivery.Tally) throws -> String {
+        try tallyTexts.value(of: tally) { try text(tally) }
+    }
+
     /// Reads a state of any format version that was ever written.
     static func state(_ text: String, format: Int64) throws -> DeliveryState {
         switch format {
         case 1: return try value(DeliveryState.self, text)
         default: throw UnreadableValue(what: "state format \(format), which this version does not know")
         }
+    }
+}
+
+/// What was made of a few keys that come again and again.
+private final class Memory<Key: Hashable & Sendable, Value: Sendable>: Sendable {
+    // Every reader of the database and its writer ask.
+    private let known = Mutex<[Key: Value]>([:])
+    private static var limit: Int { 64 }
+
+    func value(of key: Key, _ make: () throws -> Value) rethrows -> Value {
+        if let value = known.withLock({ $0[key] }) { return value }
+        let value = try make()
+        known.withLock { known in
+            if known.count >= Self.limit { known = [:] }
+            known[key] = value
+        }
+        return value
     }
 }

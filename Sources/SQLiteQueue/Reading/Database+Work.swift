@@ -13,7 +13,7 @@ extension Database {
     }
 
     func destinationNumber(_ table: TableReference) throws -> Int64? {
-        try row("SELECT id FROM destination WHERE reference = ?", [try StateCoding.text(table)])?.integer(0)
+        try row("SELECT id FROM destination WHERE reference = ?", [try StateCoding.text(of: table)])?.integer(0)
     }
 
     /// Each destination and each kind of work is one range of the index: what is due is found without passing over
@@ -77,7 +77,7 @@ extension Database {
                 SELECT 1 FROM rowCount WHERE destination = ? AND work = 0
                     AND state IN ('queued', 'uploading', 'waiting') AND count > 0 LIMIT 1
                 """, [destination])
-            if isUsed || isHeldBack { tables.insert(try StateCoding.value(TableReference.self, row.text(1))) }
+            if isUsed || isHeldBack { tables.insert(try StateCoding.table(row.text(1))) }
         }
         return tables
     }

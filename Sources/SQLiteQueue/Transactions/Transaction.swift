@@ -22,7 +22,7 @@ final class Transaction {
     }
 
     func destinationNumber(_ table: TableReference) throws -> Int64 {
-        let reference = try StateCoding.text(table)
+        let reference = try StateCoding.text(of: table)
         if let row = try database.row("SELECT id FROM destination WHERE reference = ?", [reference]) {
             return try row.integer(0)
         }
