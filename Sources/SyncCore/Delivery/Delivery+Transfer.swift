@@ -21,6 +21,10 @@ extension Delivery {
                 // Rule 4: a 200 in the middle is either "chunk received" or a session that is finished too early.
                 return askingAfterRiddle(session, progress, "200 to a chunk that is not the last", in: context)
             }
+            // Whoever answers 200 to everything says nothing; the session itself knows whether it is finished.
+            if size == nil, md5 == nil, session.transport == .resumable {
+                return askingAfterRiddle(session, progress, "200 without a word on what is stored", in: context)
+            }
             return concluding(session, finished(progress, prefix, md5))
         case .stored(nil):
             return askingAfterRiddle(session, progress, "308 without a range", in: context)

@@ -166,7 +166,8 @@ struct Scenario {
             let md5: Digest? =
                 words.contains("md5=ok")
                 ? Sample.content().md5 : words.contains("md5=other") ? Sample.digest(9, count: 16) : nil
-            let size = words.first { $0.hasPrefix("size=") }.flatMap { Int64($0.dropFirst(5)) }
+            let told = words.first { $0.hasPrefix("size=") }
+            let size = told.map { Int64($0.dropFirst(5)) } ?? row.size
             return .finished(size: size, md5: md5)
         default: return nil
         }
