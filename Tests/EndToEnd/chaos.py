@@ -89,12 +89,14 @@ def run_chaos(world: World, seed: int, plan: Plan, *flags: str, **mapping: objec
     generator = random.Random(f"chaos {seed}")
     world.open_sandbox("--chaos", str(seed), *flags)
     make_files(world.folder, generator, plan)
-    agent = world.agent(chunk_size=plan.chunk, registration_doubt="4s").map(world.folder, **mapping)
+    # Small files inside their registrations and in sessions, another way after each kill.
+    agent = world.agent(chunk_size=plan.chunk, registration_doubt="4s", inline_limit="1MiB").map(world.folder, **mapping)
     while story.kills < plan.kills:
         process = agent.start(*generator.choice([("run", "--once"), ("run",)]))
         time.sleep(generator.uniform(0.3, 8 if plan.files > 100 else 2))
         kill(process)
         story.kills += 1
+        agent.settings["inline_limit"] = generator.choice(["0", "20KiB", "1MiB"])
     deadline = begun + plan.seconds
     while True:
         status = run_while_it_moves(world, agent, deadline)
