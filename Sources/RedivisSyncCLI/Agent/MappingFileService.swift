@@ -181,7 +181,8 @@ actor MappingFileService: Service {
             return false
         }
         await use(changed)
-        if file.bytes != loaded.bytes {
+        let isAnother = file.bytes != loaded.bytes
+        if isAnother {
             logger.notice("the mapping file was taken up", metadata: ["mappings": "\(configuration.mappings.count)"])
         }
         loaded = file
@@ -190,6 +191,7 @@ actor MappingFileService: Service {
         if file.sha256 != accepted { accepted = nil }
         restartNotes = waiting.map { "\(file.path): `\($0)` was edited; restart the agent for that to take effect" }
         board.mappingFile(takenUp: configuration, problems: restartNotes)
+        guard isAnother else { return true }
         do throws(CommandFailure) {
             try LastGoodMappingFile.keep(file, in: setup.statePath)
         } catch {
