@@ -6,7 +6,7 @@ import time
 
 import pytest
 from harness import KIB, MIB, Agent, World, kill
-from watching import watching
+from watching import settle_and_judge, watching
 
 BY_DEFAULT = {"inline_limit": "1MiB"}
 
@@ -111,6 +111,5 @@ def test_the_limit_of_a_running_agent_changes_with_its_file(world: World) -> Non
         # An edit takes effect within two seconds.
         time.sleep(3)
         world.write("b.csv", 3000)
-        run.wait(lambda: len(world.record.uploads()) == 2, 30, "the second file")
-    world.judge()
+        settle_and_judge(world, run)
     assert world.record.counts()["open-session"] == 1
