@@ -47,7 +47,7 @@ actor EffectPerformer {
             case .lookUp(let name, .beforePost):
                 // Sent or posted once more: ours may stand on the table, though the list after the first time left it
                 // out, or the refusal was not the whole truth.
-                if delivery.tally.resends > 0 || delivery.tally.failures > 0 || delivery.tally.leavesInline {
+                if delivery.tally.resends > 0 || delivery.tally.failures > 0 || delivery.tally.leftInline != nil {
                     try await directory.relist(delivery.table)
                 }
                 return try await directory.lookUpBeforePost(name, in: delivery.table)

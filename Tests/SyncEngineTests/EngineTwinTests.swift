@@ -10,12 +10,12 @@ extension Engine {
     @Suite struct TwinTests {
         private static let lost = Failure(.ambiguous, "the connection was closed")
 
-        private static func bench(_ takenName: FakeRemote.Switches.TakenName) -> EngineBench {
+        private static func bench(_ takenName: FakeRemote.Switches.TakenName, inlineLimit: Int64 = 0) -> EngineBench {
             var switches = FakeRemote.Switches()
             switches.takenName = takenName
             let bench = EngineBench(
                 [EngineBench.mapping(watch: .poll, poll: .seconds(3600))],
-                settings: EngineBench.settings(doubt: .seconds(10)), switches: switches)
+                settings: EngineBench.settings(doubt: .seconds(10), inlineLimit: inlineLimit), switches: switches)
             bench.write("a.csv", "one")
             bench.remote.script(.register, .carriedOutLate(lost))
             return bench
@@ -43,18 +43,22 @@ extension Engine {
             #expect(isDone.isRaised)
         }
 
-        @Test(arguments: [FakeRemote.Switches.TakenName.accepts, .renames])
-        func `inside the window it is the one registration`(_ takenName: FakeRemote.Switches.TakenName) async throws {
-            let bench = Self.bench(takenName)
+        @Test(arguments: [FakeRemote.Switches.TakenName.accepts, .renames], [0, 1000])
+        func `inside the window it is the one registration`(
+            _ takenName: FakeRemote.Switches.TakenName, inlineLimit: Int64
+        ) async throws {
+            let bench = Self.bench(takenName, inlineLimit: inlineLimit)
             try await Self.run(bench, late: .seconds(5))
             #expect(bench.contents() == ["one"])
             #expect(bench.calls(.register) == 1)
             #expect(try await bench.states() == ["a.csv": [.delivered]], "\(bench.log)")
         }
 
-        @Test(arguments: [FakeRemote.Switches.TakenName.accepts, .renames])
-        func `beyond it the twin is found and removed`(_ takenName: FakeRemote.Switches.TakenName) async throws {
-            let bench = Self.bench(takenName)
+        @Test(arguments: [FakeRemote.Switches.TakenName.accepts, .renames], [0, 1000])
+        func `beyond it the twin is found and removed`(
+            _ takenName: FakeRemote.Switches.TakenName, inlineLimit: Int64
+        ) async throws {
+            let bench = Self.bench(takenName, inlineLimit: inlineLimit)
             try await Self.run(bench, late: .seconds(60))
             #expect(bench.calls(.register) == 2)
             #expect(bench.contents() == ["one"], "\(bench.log)")

@@ -164,7 +164,7 @@ extension Delivery {
     /// By the way that its size asks for.
     private func starting(_ why: String?, in context: DecisionContext) -> Decision {
         func note(_ next: String) -> String { (why.map { "\($0); " } ?? "") + next }
-        guard size > 0, size <= context.policy.inlineLimit, !tally.leavesInline else {
+        guard size > 0, size <= context.policy.inlineLimit, tally.leftInline == nil else {
             return opening(note("opening a session"))
         }
         return moved(

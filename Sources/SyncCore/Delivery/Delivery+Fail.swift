@@ -111,7 +111,7 @@ extension Delivery {
             // The upload id may be refused because the first request was carried out after all: asked once more.
             return inDoubt(source, attempt, failure.summary, in: context)
         case .posting(.inline, _):
-            return leavingInline(failure.summary)
+            return leavingInline(.refused, failure.summary)
         case .posting(.session(let object), _):
             return afterRefusedUploadID(of: object.session.endpoint, failure.summary, fact: false, in: context)
         case .withdrawing:

@@ -29,7 +29,7 @@ extension Delivery {
                     return posting(source, number: attempt.number.incremented, report, in: context)
                 case .inline:
                     // The file may be too much for something on the way, which a session shows and gets around.
-                    return leavingInline("its registration was lost, with the file inside")
+                    return leavingInline(.lost, "its registration was lost, with the file inside")
                 }
             }
             let left = windowEnds.since(context.now.monotonic) ?? context.policy.registrationDoubt
@@ -90,7 +90,7 @@ extension Delivery {
             // By which endpoint it went is not known; ours tells.
             return resending("Redivis never told the size of the upload that was there", in: context)
         case .sizeNeverTold where registration.endpoint == nil:
-            return leavingInline("Redivis never told its size")
+            return leavingInline(.refused, "Redivis never told its size")
         case .sizeNeverTold:
             return afterRefusedUploadID(
                 of: registration.endpoint, "Redivis never told its size", fact: true, in: context)
@@ -147,9 +147,10 @@ extension Delivery {
         }
     }
 
-    func leavingInline(_ why: String) -> Decision {
+    func leavingInline(_ what: Tally.LeftInline, _ why: String) -> Decision {
         var next = self
-        next.tally.leavesInline = true
+        // What was lost once may still come.
+        if next.tally.leftInline != .lost { next.tally.leftInline = what }
         return next.opening("\(why); it is sent in a session")
     }
 

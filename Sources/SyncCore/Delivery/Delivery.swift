@@ -36,8 +36,8 @@ public struct Delivery: Hashable, Sendable {
         public var resynchronisations = 0
         /// Whether `temp_uploads` was tried because a finished `resumable_upload` was refused.
         public var triedOtherEndpoint = false
-        /// Whether it goes by a session though it is small: inside its registration it was refused, or lost.
-        public var leavesInline = false
+        /// Why it goes by a session though it is small.
+        public var leftInline: LeftInline?
         /// Sessions opened in all.
         public var sessionsOpened = 0
         /// The most that any session had confirmed, in bytes: what a new session sends again up to here is no
@@ -47,6 +47,14 @@ public struct Delivery: Hashable, Sendable {
         public var chunks: ChunkFit?
 
         public init() {}
+
+        /// What became of a registration with the file inside.
+        public enum LeftInline: String, Codable, Sendable {
+            /// It was not carried out, or was taken back.
+            case refused
+            /// Its answer was, and nothing was found on the table: should it be carried out after all, there are two.
+            case lost
+        }
     }
 
     public init(
@@ -83,7 +91,7 @@ extension Delivery.Tally {
         resends = try stored.decodeIfPresent(Int.self, forKey: .resends) ?? 0
         resynchronisations = try stored.decodeIfPresent(Int.self, forKey: .resynchronisations) ?? 0
         triedOtherEndpoint = try stored.decodeIfPresent(Bool.self, forKey: .triedOtherEndpoint) ?? false
-        leavesInline = try stored.decodeIfPresent(Bool.self, forKey: .leavesInline) ?? false
+        leftInline = try stored.decodeIfPresent(LeftInline.self, forKey: .leftInline)
         sessionsOpened = try stored.decodeIfPresent(Int.self, forKey: .sessionsOpened) ?? 0
         furthest = try stored.decodeIfPresent(Int64.self, forKey: .furthest) ?? 0
         // What cannot be read is learned anew.

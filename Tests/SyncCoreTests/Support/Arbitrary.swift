@@ -144,7 +144,7 @@ struct Arbitrary {
         tally.resynchronisations = count()
         tally.triedOtherEndpoint = flag()
         tally.sessionsOpened = count()
-        tally.leavesInline = flag()
+        tally.leftInline = pick([nil, .refused, .lost])
         return tally
     }
 
