@@ -35,7 +35,7 @@ def test_auto_falls_back_where_the_documented_one_is_gone(world: World, status: 
     world.judge()
 
 
-@pytest.mark.parametrize("reading", ["refuse", pytest.param("no-size", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("reading", ["refuse", pytest.param("no-size", marks=pytest.mark.full)])
 def test_auto_falls_back_where_the_documented_ids_come_to_nothing(world: World, reading: str) -> None:
     world.open_sandbox("--switch", f"resumable-id={reading}")
     for number in range(3):

@@ -98,7 +98,7 @@ def test_each_reading_of_the_answer_to_a_chunk(world: World, answer: str, endpoi
     world.judge()
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_sessions_that_die_again_and_again_are_not_opened_without_end(world: World) -> None:
     world.open_sandbox("--fault", "put-chunk:*:410")
     world.write("a.bin", SIZE)

@@ -215,7 +215,7 @@ def add_receipts(agent: Agent, count: int) -> None:
         database.commit()
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_memory_does_not_grow_with_the_receipts(world: World) -> None:
     world.write("a.csv", 100)
     agent = world.agent().map(world.folder)

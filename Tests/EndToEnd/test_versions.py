@@ -17,7 +17,7 @@ def test_the_next_version_is_opened(world: World) -> None:
     assert sorted(one.version for one in world.record.uploads()) == [0, 1]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_next_version_is_not_opened_where_the_mapping_forbids_it(world: World) -> None:
     foreign = [world.released_table()]
     world.write("a.csv", b"a\n")
