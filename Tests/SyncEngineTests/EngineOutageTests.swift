@@ -8,7 +8,7 @@ import Testing
 extension Engine {
     /// What lasts: hosts that are away for days (T-22, T-23).
     @Suite struct OutageTests {
-        private static let files = 50
+        private static let files = 200
 
         private static func bench() -> EngineBench {
             let bench = EngineBench([EngineBench.mapping(watch: .poll, poll: .seconds(3600))])
