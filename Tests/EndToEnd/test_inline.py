@@ -42,6 +42,7 @@ FAULTS = [
     "post-uploads:1:lose-reply",
     "post-uploads:1-3:lose-reply",
     "post-uploads:1:reset",
+    "post-uploads:1:reset-at=700",
     "post-uploads:1:503,after",
     "post-uploads:1:500",
     "post-uploads:1:late=1700",

@@ -121,7 +121,8 @@ extension SandboxFault.Action {
         let suits: Bool
         let wanted: String
         switch self {
-        case .request(.resetAt): (suits, wanted) = (kind?.carriesFileBytes ?? false, "put-chunk and put-whole")
+        case .request(.resetAt):
+            (suits, wanted) = (kind?.carriesFileBytes ?? false, "put-chunk, put-whole and post-uploads")
         case .request(.late): (suits, wanted) = (kind.map { !$0.isStorage } ?? false, "requests of the API")
         case .request: return nil
         case .session(.keep), .session(.gap): (suits, wanted) = (kind == .putChunk, "put-chunk")

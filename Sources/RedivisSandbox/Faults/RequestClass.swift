@@ -29,8 +29,8 @@ public enum RequestClass: String, Sendable, CaseIterable {
     /// A path or method that neither origin has.
     case unknown
 
-    /// Whether its body is file bytes, which are streamed and never kept in memory.
-    var carriesFileBytes: Bool { self == .putChunk || self == .putWhole }
+    /// Whether its body may hold a file.
+    var carriesFileBytes: Bool { self == .putChunk || self == .putWhole || self == .postUploads }
 
     /// Whether it is answered by the storage host.
     var isStorage: Bool {

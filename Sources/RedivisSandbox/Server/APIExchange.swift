@@ -31,7 +31,7 @@ struct APIExchange {
                     .with("Retry-After", String(seconds))
             } else {
                 try authorize(request, match.kind)
-                let call = try await call(request, match, &entry)
+                guard let call = try await call(request, match, &entry) else { return .reset }
                 if case .request(.late(let milliseconds)) = entry.fault?.action {
                     carryOut(call, after: milliseconds, entry)
                     return .handedOver
@@ -72,14 +72,17 @@ struct APIExchange {
         }
     }
 
+    /// - Returns: `nil` where a fault breaks the connection off in the midst of the body.
     private func call(
         _ request: Request, _ match: APIRoute.Match, _ entry: inout LogEntry
-    ) async throws -> APICall {
+    ) async throws -> APICall? {
         guard let query = APIRoute.query((request.head.path ?? "").drop { $0 != "?" }.dropFirst()) else {
             throw APIFailure.invalid("The query has a broken escape.")
         }
         // Multipart framing comes on top of the documented limit for inline files.
         let largest = match.kind == .postUploads ? RegistrationRequest.largestInline + (1 << 20) : 4 << 20
+        var limit = Int64.max
+        if case .request(.resetAt(let count)) = entry.fault?.action { limit = count }
         var body = ByteBuffer()
         for try await var piece in request.body {
             entry.bytes += Int64(piece.readableBytes)
@@ -87,6 +90,7 @@ struct APIExchange {
                 throw APIFailure(413, "too_large", "The request body is larger than \(largest) bytes.")
             }
             body.writeBuffer(&piece)
+            if entry.bytes >= limit { return nil }
         }
         if let announced = request.headers[.contentLength], ContentRange.digits(announced) != entry.bytes {
             throw DroppedBody()
