@@ -3,6 +3,7 @@ import Glibc
 import Hummingbird
 import Logging
 import NIOCore
+import Synchronization
 
 /// A local stand-in for Redivis and its storage host: two HTTP servers on 127.0.0.1 that keep what they receive in a
 /// directory. See docs/sandbox.md for its behaviours and its files.
@@ -41,10 +42,8 @@ public final class Sandbox: Sendable {
         let lock = try lockDirectory()
         let core = core
         defer {
-            // A full disk is no reason to end in another way; the counts are printed as well.
-            try? core.saveHits()
+            tidyUp()
             close(lock)
-            if isTemporary { try? FileManager.default.removeItem(atPath: directory) }
         }
         let (ports, announce) = AsyncStream.makeStream(of: (SandboxResponder.Origin, Int).self)
         let servers: [(SandboxResponder.Origin, Int)] = [
@@ -75,20 +74,39 @@ public final class Sandbox: Sendable {
         }
     }
 
+    /// What is left to do at the end, for whoever ends the process and not the servers.
+    public func tidyUp() {
+        // A full disk is no reason to end in another way; the counts are printed as well.
+        try? core.saveHits()
+        if isTemporary { try? FileManager.default.removeItem(atPath: directory) }
+    }
+
     private static func server(
         _ origin: SandboxResponder.Origin, port: Int, core: SandboxCore, listening: @escaping @Sendable (Int) -> Void
     ) async throws {
+        let listener = Listener()
         let application = Application(
             responder: SandboxResponder(origin: origin, core: core),
             server: .http1(configuration: .init(additionalChannelHandlers: [ChannelTuning()])),
             configuration: .init(address: .hostname("127.0.0.1", port: port)),
             onServerRunning: { channel in
+                listener.set(channel)
                 if let port = channel.localAddress?.port { listening(port) }
             },
             // The request log is the sandbox's own; standard output belongs to the command.
             logger: Logger(label: "sandbox", factory: { _ in SwiftLogNoOpLogHandler() }))
+        // Not cancelled with us: a connection that comes in at that very moment would be dropped unhandled, on which NIO
+        // traps. So first nobody is let in any more.
+        let serving = Task { try await application.run() }
         do {
-            try await application.run()
+            try await withTaskCancellationHandler {
+                try await serving.value
+            } onCancel: {
+                Task {
+                    await listener.close()
+                    serving.cancel()
+                }
+            }
         } catch {
             if Task.isCancelled { return }
             throw SandboxStartError(description: "cannot serve the \(origin.rawValue) origin on port \(port): \(error)")
@@ -103,6 +121,23 @@ public final class Sandbox: Sendable {
                 description: "another sandbox uses \(directory); stop it, or give this one a directory of its own")
         }
         return descriptor
+    }
+}
+
+/// The socket that a server accepts connections from.
+private final class Listener: Sendable {
+    // Set by the server's task, taken by the one that ends it.
+    private let channel = Mutex<(any Channel)?>(nil)
+    /// What was let in last is in its handler by then.
+    private static let settling: Duration = .milliseconds(20)
+
+    func set(_ channel: any Channel) { self.channel.withLock { $0 = channel } }
+
+    func close() async {
+        guard let channel = channel.withLock({ $0 }) else { return }
+        // It can only fail by being closed already.
+        try? await channel.close()
+        try? await Task.sleep(for: Self.settling)
     }
 }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import RedivisSandbox
 
 struct SandboxCommand: AsyncParsableCommand {
@@ -100,9 +101,11 @@ struct SandboxCommand: AsyncParsableCommand {
             }
             group.addTask { await signals.wait() }
             try await group.next()
-            group.cancelAll()
+            sandbox.tidyUp()
+            tellHits(of: sandbox)
+            // With the servers running: NIO traps where one is ended just as a connection comes in.
+            _exit(ExitStatus.done.rawValue)
         }
-        tellHits(of: sandbox)
     }
 
     /// What was hit, where anything could be. With --json standard output has its one line already.
