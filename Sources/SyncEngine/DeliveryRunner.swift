@@ -41,7 +41,7 @@ struct DeliveryRunner: Sendable {
                     hasSlot = false
                     await hasSent()
                 }
-                if effect.takesPlace(size: turn.current.size), !hasSlot {
+                if turn.current.takesPlace(for: effect), !hasSlot {
                     hasSlot = await slots.take()
                     // Cancelled: what was saved is taken up again by the next run.
                     guard hasSlot else { break }

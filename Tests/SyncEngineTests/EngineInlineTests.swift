@@ -89,6 +89,22 @@ extension Engine {
             #expect(try await bench.states()["a.csv"] == [.superseded, .delivered], "\(bench.log)")
         }
 
+        /// What has its registration saved as begun is in doubt after a restart, and goes by a session then.
+        @Test func `ended while others wait for their place, only what was sent is in doubt`() async throws {
+            let bench = EngineBench(settings: EngineBench.settings(uploads: 1, inlineLimit: 1 << 20))
+            let contents = (0..<3).map { Made.bytes(100_000, salt: $0) }
+            for (index, bytes) in contents.enumerated() { bench.write("\(index).csv", bytes) }
+            var hands = EngineBench.Hands()
+            hands.cancelAfter = .seconds(3)
+            hands.beforeRemote = CallHook { operation, _ throws(Failure) in
+                if operation == .register { try? await bench.clock.sleep(for: .seconds(60)) }
+            }
+            await #expect(throws: CancellationError.self) { try await bench.run(hands) }
+            try await bench.run()
+            try await Self.expectDelivered(bench, Set(contents))
+            #expect(bench.calls(.openSession) <= 1, "\(bench.log)")
+        }
+
         @Test func `the answer to a request without a file says as much as any`() async throws {
             let bench = Self.bench()
             bench.write("a.csv", "one")

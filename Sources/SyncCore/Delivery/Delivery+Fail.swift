@@ -156,16 +156,15 @@ extension Delivery {
 
 extension Stage {
     /// Where to go on after trouble that decided nothing. After a doubt about bytes the server is asked first; a post
-    /// of which nothing left starts again with its look-up, and
-    /// where that needs the file, with reading it: it may have changed while it waited.
+    /// of which nothing left starts again with its look-up, and where that needs the file, with reading it: it may have
+    /// changed while it waited.
     var afterTrouble: Stage {
         switch self {
         case .transferring(let session, let progress): .probing(session, progress)
         case .posting(.session(let object), _): .lookingUp(.session(object), .beforePost)
         case .posting(.inline, _), .lookingUp(.inline, .beforePost): .reading
         case .pending, .opening, .reading, .probing, .concluding, .lookingUp(.session, _),
-            .lookingUp(.inline, .inDoubt),
-            .importing, .withdrawing:
+            .lookingUp(.inline, .inDoubt), .importing, .withdrawing:
             self
         }
     }

@@ -36,17 +36,14 @@ extension DeliveryEffect {
     }
 }
 
-extension DeliveryEffect {
-    /// Whether it takes one of the places of `uploads`.
-    ///
-    /// - Parameter size: of the file, in bytes.
-    public func takesPlace(size: Int64) -> Bool {
-        switch self {
+extension Delivery {
+    /// Whether what it has ordered takes one of the places of `uploads`. What goes inside its registration takes it when
+    /// it is read: whoever waited for it with the registration saved as begun, and was ended, would be in doubt.
+    public func takesPlace(for effect: DeliveryEffect) -> Bool {
+        switch effect {
         case .sendChunk: true
-        case .post(.inline, _, _): size > Self.requestSized
-        case .examine, .openSession, .queryStatus, .conclude, .lookUp, .post(.session, _, _), .followImport, .withdraw,
-            .resettle:
-            false
+        case .conclude: state == .working(.reading) && size > Self.requestSized
+        case .examine, .openSession, .queryStatus, .lookUp, .post, .followImport, .withdraw, .resettle: false
         }
     }
 
