@@ -88,7 +88,10 @@ struct WatchLimitTests {
     @Test func aNewTreeBeyondTheLimitIsStillToldOnceAndThenUnwatched() async throws {
         let watched = try await Watched.over(system: SmallLimit(most: 2).system())
         try await watched.told()
-        try watched.folder.write("a/b/c/x.csv")
+        // Whole at once: what comes below a folder that is not watched is a scan's to find.
+        let outside = try TemporaryFolder()
+        try outside.write("a/b/c/x.csv")
+        try check("rename", rename(outside.name("a"), watched.folder.name("a")))
         let told = try await watched.told()
         guard case .partial(2, let unwatched, .limit(let limit)) = told.compactMap(\.mode).last else {
             Issue.record("not partial: \(told)")
