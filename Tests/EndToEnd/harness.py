@@ -377,6 +377,17 @@ class World:
             sandbox.stop()
 
 
+def kill_at_work(agent: Agent) -> None:
+    """Kills a single run while the request that its sandbox holds up is under way.
+
+    A request is written down only when it is answered, so the clock has to say that it is under way.
+    """
+    process = agent.start("run", "--once")
+    time.sleep(1.5)
+    assert process.poll() is None, "the kill came too late to say anything"
+    kill(process)
+
+
 def kill(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL, and the pipes read to their ends."""
     if process.poll() is None:

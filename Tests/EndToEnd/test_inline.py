@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from harness import KIB, MIB, Agent, World, kill
+from harness import KIB, MIB, Agent, World, kill_at_work
 from watching import settle_and_judge, watching
 
 BY_DEFAULT = {"inline_limit": "1MiB"}
@@ -79,10 +79,7 @@ def test_killed_while_it_is_registered(world: World, point: str) -> None:
     world.open_sandbox("--fault", point)
     world.write("a.csv", 5000)
     agent = inline_agent(world, registration_doubt="5s")
-    process = agent.start("run", "--once")
-    time.sleep(1.5)
-    assert process.poll() is None, "the kill came too late to say anything"
-    kill(process)
+    kill_at_work(agent)
     agent.run_once(seconds=60)
     world.judge()
 
@@ -93,9 +90,7 @@ def test_rewritten_while_the_agent_is_down(world: World) -> None:
     path = world.write("a.csv", 5000)
     first = world.expect()
     agent = inline_agent(world, registration_doubt="3s")
-    process = agent.start("run", "--once")
-    time.sleep(1.5)
-    kill(process)
+    kill_at_work(agent)
     path.write_bytes(b"other bytes\n" * 400)
     agent.run_once(status=None, seconds=60)
     world.judge(first)

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 
 import pytest
-from harness import KIB, MIB, World, kill, scaled, seed_of_run, wait_until
+from harness import KIB, MIB, World, kill, kill_at_work, scaled, seed_of_run, wait_until
 
 CHUNK = MIB
 # In no order: states that a kill must meet at least twice in the full run.
@@ -105,11 +105,7 @@ def test_a_kill_at_a_chosen_request(world: World, point: str) -> None:
     world.open_sandbox("--fault", point)
     world.write("a.bin", 3 * MIB + 5)
     agent = world.agent(registration_doubt="5s").map(world.folder, endpoint="resumable_upload")
-    process = agent.start("run", "--once")
-    # A request is written down only when it is answered, so the clock has to say that it is under way.
-    time.sleep(1.5)
-    assert process.poll() is None, "the kill came too late to say anything"
-    kill(process)
+    kill_at_work(agent)
     agent.run_once(seconds=60)
     world.judge()
 

@@ -97,12 +97,7 @@ extension RemoteContract {
                 let name = "a b/\(endpoint.rawValue)-ü#1.csv"
                 let session = try await subject.transfer(bytes, by: endpoint)
                 let registered = try await subject.register(session, as: name)
-                try require(registered.name == name, "registered as \(registered.name)")
-                let upload = try await subject.imported(name)
-                try require(upload.uri == registered.uri, "\(upload.uri) is not \(registered.uri)")
-                try require(upload.status == .completed, "\(upload.status)")
-                try require(upload.size == Int64(bytes.count), "size \(upload.size ?? -1)")
-                try require(upload.md5 == .md5(of: bytes), "another MD5")
+                try await subject.requireImported(registered, as: name, bytes)
             }
         },
         RemoteContract(name: "a file inside its registration is listed and imported with its size and MD5") { subject in
@@ -111,12 +106,7 @@ extension RemoteContract {
             for (index, bytes) in [bytes(1), bytes(chunk + 1), edges, edges + [0] + bytes(1000) + edges].enumerated() {
                 let name = "a b/ü\"#\(index).csv"
                 let registered = try await subject.register(inline: bytes, as: name)
-                try require(registered.name == name, "registered as \(registered.name)")
-                let upload = try await subject.imported(name)
-                try require(upload.uri == registered.uri, "\(upload.uri) is not \(registered.uri)")
-                try require(upload.status == .completed, "\(upload.status)")
-                try require(upload.size == Int64(bytes.count), "size \(upload.size ?? -1)")
-                try require(upload.md5 == .md5(of: bytes), "another MD5")
+                try await subject.requireImported(registered, as: name, bytes)
             }
         },
         RemoteContract(name: "files of 0 bytes and of 1 byte arrive") { subject in

@@ -149,6 +149,16 @@ extension RemoteContract.Subject {
         return uploads
     }
 
+    /// What was registered is imported under that name, with the size and the MD5 of these bytes.
+    func requireImported(_ registered: RemoteUpload, as name: String, _ bytes: [UInt8]) async throws {
+        try RemoteContract.require(registered.name == name, "registered as \(registered.name)")
+        let upload = try await imported(name)
+        try RemoteContract.require(upload.uri == registered.uri, "\(upload.uri) is not \(registered.uri)")
+        try RemoteContract.require(upload.status == .completed, "\(upload.status)")
+        try RemoteContract.require(upload.size == Int64(bytes.count), "size \(upload.size ?? -1)")
+        try RemoteContract.require(upload.md5 == .md5(of: bytes), "another MD5")
+    }
+
     /// The upload of that name once its import is over; asks for at most 10 s.
     public func imported(_ name: String) async throws -> RemoteUpload {
         for _ in 0..<500 {
