@@ -144,9 +144,12 @@ public struct OnceRun: Sendable {
             let isBlind = await follower.isOutOfReach
             let isAtRest = load.live == 0 && (load.importing == 0 || isBlind) && !settlesStill && isIdle
             let mayPass = load.failing + load.importing > 0 || settlesStill || !outcomes.areAllDecided
-            let patience = patience(with: load, settlesStill: settlesStill, isBlind: isBlind)
-            let isStuck = (now.since(quietSince) ?? .zero) >= patience
-            if isAtRest && !mayPass || isStuck && isIdle {
+            let givesUp = quietSince.advanced(by: patience(with: load, settlesStill: settlesStill, isBlind: isBlind))
+            // An hour that the server asks for, say: a minute of it need not be sat out.
+            let isHopeless =
+                isAtRest && !settlesStill && load.importing == 0 && outcomes.areAllDecided
+                && load.isAllDue(after: givesUp)
+            if isAtRest && !mayPass || isIdle && (isHopeless || now.reached(givesUp) ?? true) {
                 return OnceResult(
                     isWhole: isWhole, workload: load, unsettled: load.settling, tableFailures: outcomes.failures)
             }
@@ -243,5 +246,13 @@ actor TableOutcomes {
         }
         summary.areAllDecided = expected.map { decided == $0.count } ?? false
         return summary
+    }
+}
+
+extension Workload {
+    /// Whether there is work, and none of it will be tried before `instant`.
+    fileprivate func isAllDue(after instant: MonotonicInstant) -> Bool {
+        guard let nextDue else { return false }
+        return instant.reached(nextDue) == false
     }
 }
