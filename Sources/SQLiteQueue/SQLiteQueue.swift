@@ -234,6 +234,13 @@ public final class SQLiteQueue: DeliveryQueue {
         return try await read { try $0.workload(run: now.run, tables: tables) }
     }
 
+    public func nextDue(
+        after instant: MonotonicInstant, tables: Set<TableReference>
+    ) async throws(Failure) -> MonotonicInstant? {
+        note(instant)
+        return try await read { try $0.nextDue(after: instant, tables: tables) }
+    }
+
     /// `forget` of a path that the queue holds no content of yet, or whose version is delivered already: whatever
     /// comes there is ignored, until `retry`.
     @discardableResult

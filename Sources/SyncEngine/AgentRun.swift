@@ -9,7 +9,6 @@ public struct AgentRun: Sendable {
     private let intake: FolderIntake
     private let dispatcher: DeliveryDispatcher
     private let follower: ImportFollower
-    private let runner: DeliveryRunner
     private let tables: TableKeeper
     private let gates: HostGates
     private let twins: TwinKeeper
@@ -43,9 +42,12 @@ public struct AgentRun: Sendable {
         let follower = ImportFollower(ports: ports, directory: directory, observer: observer)
         let roots = KnownRoots()
         let bell = settleBell
+        let twins = TwinKeeper(configuration: live, ports: ports, directory: directory, observer: observer)
+        self.twins = twins
         let runner = DeliveryRunner(
             configuration: live, ports: ports, directory: directory, follower: follower, observer: observer,
-            roots: roots, closesRefusedTables: true, onResettled: { await bell.ring() })
+            roots: roots, closesRefusedTables: true, onResettled: { await bell.ring() },
+            onPostedAgain: { await twins.ring() })
         let dispatcher = DeliveryDispatcher(
             configuration: live, ports: ports, directory: directory, runner: runner, gates: gates, observer: observer)
         let intake = FolderIntake(configuration: live, ports: ports, host: host, observer: observer)
@@ -57,10 +59,7 @@ public struct AgentRun: Sendable {
         self.observer = observer
         self.intake = intake
         self.follower = follower
-        self.runner = runner
         self.dispatcher = dispatcher
-        let twins = TwinKeeper(configuration: live, ports: ports, directory: directory, observer: observer)
-        self.twins = twins
         tables = TableKeeper(ports: ports, directory: directory, gates: gates, observer: observer) { table in
             await follower.notice(table)
             await dispatcher.ring()
@@ -70,7 +69,7 @@ public struct AgentRun: Sendable {
         folders = FolderSupervisor { mapping in
             FolderKeeper(
                 mapping, configuration: live, ports: ports, watcher: watcher, intake: intake, roots: roots,
-                observer: observer, onNews: { await bell.ring() })
+                observer: observer, onNews: { await bell.ring() }, onRoot: { await dispatcher.ring() })
         }
         refusalDesk = refusals
     }
@@ -90,7 +89,7 @@ public struct AgentRun: Sendable {
         await gates.ringing([{ await dispatcher.ring() }, { await tables.retryFailed() }]) {
             await withDiscardingTaskGroup { group in
                 group.addTask { await dispatcher.run() }
-                group.addTask { await follower.run { event, delivery in await runner.apply(event, to: delivery) } }
+                group.addTask { await follower.run { event, delivery in await dispatcher.apply(event, to: delivery) } }
                 group.addTask { await tables.run() }
                 group.addTask { await twins.run() }
                 group.addTask { await settle() }

@@ -30,8 +30,9 @@ actor DeliveryDispatcher {
         let isOfRow: Bool
     }
 
-    /// How long the queue is left alone where nothing rings: a row may be due without anybody having rung.
-    static let idlePause: Duration = .seconds(5)
+    /// How long the queue is left alone where nothing rings and nothing gets due: whoever makes a row due rings, so
+    /// that this only bounds what a ring that was forgotten would cost.
+    static let idlePause: Duration = .seconds(30)
     static let readAhead = 64
     /// The room that one transfer has, and how many small files share it: one that is sent and those that open their
     /// sessions meanwhile.
@@ -81,9 +82,10 @@ actor DeliveryDispatcher {
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled {
                 observer(.alive(.dispatcher))
+                let began = ports.clock.now().monotonic
                 do throws(Failure) {
                     try await fill(&group)
-                    await bell.wait(atMost: try await pause(), on: ports.clock)
+                    await bell.wait(atMost: try await pause(since: began), on: ports.clock)
                 } catch {
                     observer(.queueProblem(error))
                     try? await ports.clock.sleep(for: .seconds(1))
@@ -164,7 +166,9 @@ actor DeliveryDispatcher {
         await bell.ring()
     }
 
-    private func pause() async throws(Failure) -> Duration {
+    /// - Parameter began: when the queue was last asked, or before: what was due by then is under way, rests, or has to
+    ///   wait for room.
+    private func pause(since began: MonotonicInstant) async throws(Failure) -> Duration {
         guard hasRoom(for: 1) else { return Self.idlePause }
         let now = ports.clock.now().monotonic
         let rests = gates.rests
@@ -174,8 +178,13 @@ actor DeliveryDispatcher {
             let untilNext = rests.values.compactMap { $0.until.since(now) }.filter { $0 > .zero }.min()
             return min(untilNext ?? Self.idlePause, AgentRun.longestPause)
         }
-        let load = try await ports.queue.workload(at: now, tables: await directory.ready)
-        guard let due = load.nextDue else { return Self.idlePause }
-        return min(max(due.since(now) ?? .zero, .milliseconds(10)), Self.idlePause)
+        let due = try await ports.queue.nextDue(after: began, tables: await directory.ready)
+        let ends = resting.values.map(\.until) + [due].compactMap { $0 }
+        return ends.compactMap { $0.since(now) }.reduce(Self.idlePause) { min($0, max($1, .milliseconds(10))) }
+    }
+
+    /// One fact about a delivery that nobody works on.
+    nonisolated func apply(_ event: DeliveryEvent, to delivery: Delivery) async {
+        if await runner.apply(event, to: delivery) { await ring() }
     }
 }

@@ -12,6 +12,8 @@ struct DeliveryRunner: Sendable {
     var closesRefusedTables = false
     /// A file that changed on its way has begun to settle again, and no event may tell of that.
     var onResettled: @Sendable () async -> Void = {}
+    /// An earlier registration may turn up beside the one that was just posted.
+    var onPostedAgain: @Sendable () async -> Void = {}
 
     /// Ends when the delivery waits, rests, is handed to the table's follower, or belongs to somebody else by now.
     ///
@@ -30,6 +32,7 @@ struct DeliveryRunner: Sendable {
             directory: directory, follower: follower, roots: roots, observer: observer)
         var trouble: Failure?
         var hasSlot = false
+        var postsAgain = false
         do throws(Failure) {
             var turn = Turn(delivery)
             var event: DeliveryEvent? = .resumed
@@ -46,6 +49,7 @@ struct DeliveryRunner: Sendable {
                     // Cancelled: what was saved is taken up again by the next run.
                     guard hasSlot else { break }
                 }
+                if turn.current.secondPost != nil { postsAgain = true }
                 event = await work.perform(effect, of: turn.current)
                 if case .resettle = effect { await onResettled() }
                 if case .effectFailed(let failure)? = event { await directory.note(failure, about: delivery.table) }
@@ -56,6 +60,7 @@ struct DeliveryRunner: Sendable {
         }
         await work.close()
         if hasSlot { await slots.give() }
+        if postsAgain { await onPostedAgain() }
         return trouble
     }
 
@@ -92,14 +97,17 @@ struct DeliveryRunner: Sendable {
         return mustSendAgain ? nil : decision.effect
     }
 
-    /// One fact from outside of the loop, such as a report of an import. What it asks for is done by the next run.
-    func apply(_ event: DeliveryEvent, to delivery: Delivery) async {
+    /// One fact from outside of the loop, such as a report of an import.
+    ///
+    /// - Returns: whether it leaves something to do, for the next run.
+    func apply(_ event: DeliveryEvent, to delivery: Delivery) async -> Bool {
         do throws(Failure) {
             let decision = delivery.decide(
                 on: event, in: try await context(for: delivery, configuration.current))
-            _ = try await save(decision, over: delivery)
+            return try await save(decision, over: delivery)?.state.stage != nil
         } catch {
             observer(.queueProblem(error))
+            return false
         }
     }
 

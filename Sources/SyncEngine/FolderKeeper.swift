@@ -12,6 +12,8 @@ actor FolderKeeper {
     private let intake: FolderIntake
     private let observer: EngineObserver
     private let onNews: @Sendable () async -> Void
+    /// The folder is another directory, or is there again: what waited for it may be due.
+    private let onRoot: @Sendable () async -> Void
     private let scanBell = WorkBell()
     private var mode = WatchMode.events
     private var mustScan = true
@@ -35,7 +37,7 @@ actor FolderKeeper {
     init(
         _ mapping: Mapping, configuration: LiveConfiguration, ports: EnginePorts, watcher: any FolderWatcher,
         intake: FolderIntake, roots: KnownRoots, observer: @escaping EngineObserver,
-        onNews: @escaping @Sendable () async -> Void
+        onNews: @escaping @Sendable () async -> Void, onRoot: @escaping @Sendable () async -> Void
     ) {
         self.mapping = mapping
         live = configuration
@@ -45,6 +47,7 @@ actor FolderKeeper {
         self.roots = roots
         self.observer = observer
         self.onNews = onNews
+        self.onRoot = onRoot
     }
 
     /// Scans at once.
@@ -91,6 +94,7 @@ actor FolderKeeper {
         do throws(Failure) {
             try await ports.queue.noteFolder(identity, of: mapping.id, at: mapping.folder, now: ports.clock.now())
             remembered = .some(identity)
+            await onRoot()
         } catch {
             observer(.queueProblem(error))
         }

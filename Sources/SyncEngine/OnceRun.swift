@@ -9,7 +9,6 @@ public struct OnceRun: Sendable {
     private let directory: TableDirectory
     private let dispatcher: DeliveryDispatcher
     private let follower: ImportFollower
-    private let runner: DeliveryRunner
     private let gates: HostGates
     private let twins: TwinKeeper
 
@@ -34,9 +33,11 @@ public struct OnceRun: Sendable {
         directory = TableDirectory(
             ports: ports, registrationDoubt: configuration.settings.registrationDoubt, observer: observer)
         follower = ImportFollower(ports: ports, directory: directory, observer: observer)
-        runner = DeliveryRunner(
-            configuration: live, ports: ports, directory: directory, follower: follower, observer: observer)
-        twins = TwinKeeper(configuration: live, ports: ports, directory: directory, observer: observer)
+        let twins = TwinKeeper(configuration: live, ports: ports, directory: directory, observer: observer)
+        self.twins = twins
+        let runner = DeliveryRunner(
+            configuration: live, ports: ports, directory: directory, follower: follower, observer: observer,
+            onPostedAgain: { await twins.ring() })
         dispatcher = DeliveryDispatcher(
             configuration: live, ports: ports, directory: directory, runner: runner, gates: gates, observer: observer)
     }
@@ -54,8 +55,8 @@ public struct OnceRun: Sendable {
                 await dispatcher.run()
                 return nil
             }
-            group.addTask { [runner] in
-                await follower.run { event, delivery in await runner.apply(event, to: delivery) }
+            group.addTask { [dispatcher] in
+                await follower.run { event, delivery in await dispatcher.apply(event, to: delivery) }
                 return nil
             }
             group.addTask {

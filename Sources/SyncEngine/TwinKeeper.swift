@@ -11,7 +11,6 @@ actor TwinKeeper {
 
     /// How many deliveries one walk through a table is for.
     static let batch = 1_000
-    static let idlePause: Duration = .seconds(5)
 
     init(
         configuration: LiveConfiguration, ports: EnginePorts, directory: TableDirectory,
@@ -23,7 +22,7 @@ actor TwinKeeper {
         self.observer = observer
     }
 
-    /// There may be something to look at: a table has become ready.
+    /// There may be something to look at: a table has become ready, or a registration was posted again.
     func ring() async { await bell.ring() }
 
     /// Runs until it is cancelled.
@@ -46,10 +45,10 @@ actor TwinKeeper {
             return RetryPolicy().delay(afterFailures: failures, jitter: ports.random(), retryAfter: nil)
         }
         guard let next = try? await ports.queue.nextSecondLook(in: await directory.ready) else {
-            return Self.idlePause
+            return AgentRun.longestPause
         }
         // By the wall clock, since it is to outlast restarts; what it steps by only brings a look earlier or later.
-        return min(max(next.since(ports.clock.now().wall), .seconds(1)), Self.idlePause)
+        return min(max(next.since(ports.clock.now().wall), .seconds(1)), AgentRun.longestPause)
     }
 
     /// What is due, table by table. A table that fails leaves the others theirs.

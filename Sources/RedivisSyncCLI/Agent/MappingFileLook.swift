@@ -54,6 +54,9 @@ actor MappingFileLook {
         }
     }
 
+    /// Whether the last look saw what has yet to be read.
+    var hasNews: Bool { last != judged }
+
     /// What was read last came to nothing, through no fault of the file's: it is read again.
     func forget() { judged = .unclear(-1) }
 

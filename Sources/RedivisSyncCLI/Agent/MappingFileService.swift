@@ -41,9 +41,10 @@ actor MappingFileService: Service {
     private var isTaken = false
     private var waiting: [CheckedContinuation<Void, Never>] = []
 
-    /// Two looks, and the reading, are well within the two seconds in which an edit is to take effect.
-    static let pause: Duration = .milliseconds(500)
-    static let looksPerTokenRead = 4
+    /// Both, and the reading, are well within the two seconds in which an edit is to take effect.
+    static let pause: Duration = .seconds(1)
+    static let pauseAfterNews: Duration = .milliseconds(500)
+    static let looksPerTokenRead = 2
 
     init(
         _ setup: Setup, agent: AgentRun, tokens: LiveTokens, remote: RedivisRemote, sources: any SourceReader,
@@ -89,7 +90,7 @@ actor MappingFileService: Service {
                 while !Task.isCancelled {
                     await self.lookOnce(readsToken: round.isMultiple(of: Self.looksPerTokenRead))
                     round &+= 1
-                    try? await Task.sleep(for: Self.pause)
+                    try? await Task.sleep(for: self.look.hasNews ? Self.pauseAfterNews : Self.pause)
                 }
             }
         }

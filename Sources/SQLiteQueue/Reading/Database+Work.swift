@@ -107,20 +107,21 @@ extension Database {
                 }
             }
         }
-        load.nextDue = try nextDue(ready).map { MonotonicInstant(run: run, nanoseconds: $0) }
+        load.nextDue = try nextDue(after: MonotonicInstant(run: run, nanoseconds: .min), tables: tables)
         return load
     }
 
-    private func nextDue(_ destinations: Set<Int64>) throws -> Int64? {
+    func nextDue(after instant: MonotonicInstant, tables: Set<TableReference>) throws -> MonotonicInstant? {
         var next: Int64?
-        for destination in destinations {
+        for table in tables {
+            guard let destination = try destinationNumber(table) else { continue }
             for work in [StoredState.Work.waiting, .failing] {
                 let due = try row(
-                    "SELECT min(due) FROM delivery WHERE work = ? AND destination = ?", [work.rawValue, destination])?
-                    .optionalInteger(0)
+                    "SELECT min(due) FROM delivery WHERE work = ? AND destination = ? AND due > ?",
+                    [work.rawValue, destination, instant.nanoseconds])?.optionalInteger(0)
                 if let due { next = min(next ?? due, due) }
             }
         }
-        return next
+        return next.map { MonotonicInstant(run: instant.run, nanoseconds: $0) }
     }
 }

@@ -4,9 +4,7 @@ import SyncCore
 extension Transaction {
     /// A delivery that is posted again is looked for again: saved with the post itself, so that no crash forgets it.
     func noteSecondLook(_ delivery: Delivery, at now: Timestamp) throws {
-        guard case .working(.posting(.session(let object), let attempt)) = delivery.state,
-            attempt.number > 1 || delivery.tally.leftInline == .lost
-        else { return }
+        guard let (object, attempt) = delivery.secondPost else { return }
         let until = object.session.openedAt.advanced(by: UploadSession.lifetime)
         try database.run(
             """

@@ -58,6 +58,17 @@ public struct TwinVerdict: Hashable, Sendable {
     public init() {}
 }
 
+extension Delivery {
+    /// The session and the attempt of a registration that is posted though an earlier one of this file was lost, and may
+    /// yet be carried out: it is to be looked for again.
+    public var secondPost: (object: TransferredObject, attempt: PostAttempt)? {
+        guard case .working(.posting(.session(let object), let attempt)) = state,
+            attempt.number > 1 || tally.leftInline == .lost
+        else { return nil }
+        return (object, attempt)
+    }
+}
+
 extension SecondLook {
     static let longestPause: Duration = .seconds(24 * 3600)
 

@@ -83,6 +83,11 @@ public protocol DeliveryQueue: Sendable {
     /// What is left to do, by kind, as far as `tables` are concerned; what belongs to others is `blocked`.
     func workload(at now: MonotonicInstant, tables: Set<TableReference>) async throws(Failure) -> Workload
 
+    /// When the next delivery that waits gets due: the first such instant after `instant`; `nil` where there is none.
+    func nextDue(
+        after instant: MonotonicInstant, tables: Set<TableReference>
+    ) async throws(Failure) -> MonotonicInstant?
+
     // MARK: Second looks
 
     /// Deliveries of a table that were posted twice and whose next look is due, at most `limit`.
@@ -207,6 +212,7 @@ public struct Workload: Hashable, Sendable {
     public var blocked = 0
     /// Without a session, and their mapping is paused.
     public var paused = 0
+    /// When the first of those that wait is or was due.
     public var nextDue: MonotonicInstant?
 
     public init() {}
