@@ -154,7 +154,8 @@ public struct OnceRun: Sendable {
                 return OnceResult(
                     isWhole: isWhole, workload: load, unsettled: load.settling, tableFailures: outcomes.failures)
             }
-            try await ports.clock.sleep(for: pause(until: nextLook, now: now))
+            let quiet = now.since(quietSince) ?? .zero
+            try await ports.clock.sleep(for: pause(until: nextLook, now: now, quiet: quiet))
         }
     }
 
@@ -171,8 +172,9 @@ public struct OnceRun: Sendable {
         return load.importing > 0 && !isBlind ? max(patience, Self.importPatience) : patience
     }
 
-    private func pause(until look: MonotonicInstant?, now: MonotonicInstant) -> Duration {
-        let longest: Duration = .milliseconds(100)
+    /// The longer nothing moves, the less often it is looked whether something does.
+    private func pause(until look: MonotonicInstant?, now: MonotonicInstant, quiet: Duration) -> Duration {
+        let longest = min(max(quiet / 20, .milliseconds(100)), .seconds(1))
         guard let look, let left = look.since(now) else { return longest }
         return min(max(left, .milliseconds(1)), longest)
     }

@@ -4,11 +4,14 @@ import SyncCore
 actor WorkBell {
     private var isRung = false
     private var waiter: CheckedContinuation<Void, Never>?
-    private var timer: Task<Void, Never>?
+    /// When whoever waits has waited long enough.
+    private var deadline: MonotonicInstant?
+    /// It outlasts the wait that it was set for, and serves the later ones: a timer that is cancelled stays with the
+    /// runtime until its time has come, and where files come fast there would be thousands of them.
+    private var alarm: (at: MonotonicInstant, task: Task<Void, Never>)?
 
     func ring() {
-        timer?.cancel()
-        timer = nil
+        deadline = nil
         if let waiter {
             self.waiter = nil
             waiter.resume()
@@ -23,10 +26,9 @@ actor WorkBell {
             isRung = false
             return
         }
-        timer = Task {
-            try? await clock.sleep(for: timeout)
-            if !Task.isCancelled { self.ring() }
-        }
+        let end = clock.now().monotonic.advanced(by: timeout)
+        deadline = end
+        setAlarm(end, on: clock)
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 // One waiter at a time by use: the loop that owns the bell.
@@ -36,8 +38,36 @@ actor WorkBell {
         } onCancel: {
             Task { await self.ring() }
         }
-        timer?.cancel()
-        timer = nil
         isRung = false
+        if Task.isCancelled {
+            alarm?.task.cancel()
+            alarm = nil
+        }
+    }
+
+    private func setAlarm(_ end: MonotonicInstant, on clock: any SyncClock) {
+        if let alarm, end.reached(alarm.at) ?? false { return }
+        alarm?.task.cancel()
+        let task = Task { [weak self] in
+            var next: MonotonicInstant? = end
+            while let at = next {
+                try? await clock.sleep(for: at.since(clock.now().monotonic) ?? .zero)
+                next = await self?.goOff(on: clock)
+            }
+        }
+        alarm = (end, task)
+    }
+
+    /// - Returns: when to go off next; `nil`: never.
+    private func goOff(on clock: any SyncClock) -> MonotonicInstant? {
+        // By another alarm's task, which came too late to be cancelled.
+        guard !Task.isCancelled else { return nil }
+        guard let deadline, clock.now().monotonic.reached(deadline) == false else {
+            alarm = nil
+            if deadline != nil { ring() }
+            return nil
+        }
+        alarm?.at = deadline
+        return deadline
     }
 }

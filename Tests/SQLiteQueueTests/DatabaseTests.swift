@@ -102,6 +102,7 @@ import Testing
             _ = try database.due(at: now, tables: table, excluding: [], limit: 9)
             _ = try database.importing(in: QueueFixture.table, after: nil, limit: 9)
             _ = try database.workload(run: 1, tables: table)
+            _ = try database.nextDue(after: now, tables: table)
             _ = try database.tablesInUse()
             _ = try database.settlingDue(at: now, limit: 9)
             _ = try database.remoteIndex(QueueFixture.key)

@@ -138,6 +138,10 @@ import Testing
         ).map(\.path.description)
     }
 
+    private func nextDue(_ fixture: QueueFixture, after seconds: Int64) async throws -> MonotonicInstant? {
+        try await fixture.queue.nextDue(after: QueueFixture.at(seconds).monotonic, tables: [QueueFixture.table])
+    }
+
     @Test func dueIsWhatCanBeDoneNowOldestFirst() async throws {
         let fixture = try await QueueFixture()
         var rows: [String: Delivery] = [:]
@@ -165,6 +169,9 @@ import Testing
         let load = try await fixture.queue.workload(at: QueueFixture.at(60).monotonic, tables: [QueueFixture.table])
         #expect(load.live == 4 && load.importing == 1 && load.failing == 0 && load.settling == 0)
         #expect(load.nextDue == QueueFixture.at(50).monotonic)
+        #expect(try await nextDue(fixture, after: 49) == QueueFixture.at(50).monotonic)
+        #expect(try await nextDue(fixture, after: 50) == QueueFixture.at(100).monotonic)
+        #expect(try await nextDue(fixture, after: 100) == nil)
         let blocked = try await fixture.queue.workload(at: QueueFixture.at(60).monotonic, tables: [])
         #expect(blocked.blocked == 5 && blocked.live == 0 && blocked.importing == 0 && blocked.nextDue == nil)
     }

@@ -49,6 +49,16 @@ extension Review {
             #expect(result.workload.importing == 1)
         }
 
+        @Test func doesNotSitOutItsPatienceForWhatIsTriedLater() async throws {
+            let fixture = try ReviewFixture()
+            try fixture.write("a/one.csv", [1, 2, 3])
+            let refusal = Failure(.throttled, "429", retryAfter: .seconds(600))
+            fixture.remote.script(.openSession, .fails(refusal))
+            let result = try await fixture.run([try fixture.mapping()])
+            #expect(result.workload.failing == 1)
+            #expect(fixture.clock.elapsed < .seconds(30))
+        }
+
         @Test func aLongListingIsNoStandstill() async throws {
             var switches = FakeRemote.Switches()
             switches.pageSize = 2

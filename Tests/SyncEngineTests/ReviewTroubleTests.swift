@@ -133,6 +133,12 @@ struct FailingQueue: DeliveryQueue {
     func workload(at now: MonotonicInstant, tables: Set<TableReference>) async throws(Failure) -> Workload {
         try await inner.workload(at: now, tables: tables)
     }
+
+    func nextDue(
+        after instant: MonotonicInstant, tables: Set<TableReference>
+    ) async throws(Failure) -> MonotonicInstant? {
+        try await inner.nextDue(after: instant, tables: tables)
+    }
     func remoteIndex(of table: TableKey) async throws(Failure) -> RemoteIndexState {
         try await inner.remoteIndex(of: table)
     }

@@ -10,9 +10,8 @@ import Synchronization
 /// a request a second time (async-http-client has no such thing, and a failed connect is not tried again by its pool
 /// either), and no answer can make it hold more than the caller asked for.
 struct WebTransport: Sendable {
-    /// Without one byte moving.
-    let silence: Duration
     let wholeAnswer: Duration
+    private let watch: SilenceWatch
     private let direct: HTTPClient
     /// Where a proxy is named. One client has one way, so there are two.
     private let proxied: HTTPClient?
@@ -26,6 +25,7 @@ struct WebTransport: Sendable {
 
     /// - Parameters:
     ///   - loop: all connections live on it.
+    ///   - silence: so long not one byte may move.
     ///   - trust: whose certificates are believed.
     ///   - proxies: which addresses are reached by way of a proxy.
     ///   - connections: to one host at once.
@@ -36,7 +36,7 @@ struct WebTransport: Sendable {
         proxies: ProxySettings, dropsUnsentBytes: Bool
     ) {
         self.loop = loop
-        self.silence = silence
+        watch = SilenceWatch(longest: silence)
         self.trust = trust
         self.proxies = proxies
         wholeAnswer = patience.wholeAnswer
@@ -45,7 +45,7 @@ struct WebTransport: Sendable {
         configuration.httpVersion = .http1Only
         configuration.decompression = .disabled
         // The client's own time-outs do not cover a server that accepts and never reads: its write timer stands
-        // still while the connection takes nothing. The watchdog below covers all phases.
+        // still while the connection takes nothing. `SilenceWatch` covers all phases.
         configuration.timeout = .init(connect: .nanoseconds(patience.connect.saturatingNanoseconds))
         // Below 5 s, the shortest keep-alive that is common among servers: a connection that the server closes
         // just as a registration sets out on it is a doubt of two minutes.
@@ -93,17 +93,7 @@ struct WebTransport: Sendable {
         let host = request.address.origin.host
         if Task.isCancelled { throw .transport(TransportTrouble(.nothingSent, "the request was interrupted")) }
         let meter = BodyMeter(length: request.length)
-        let result = await withTaskGroup(of: Exchange.self) { group in
-            group.addTask { await self.exchange(request, meter) }
-            group.addTask { await self.watch(meter) }
-            var first = await group.next() ?? .watchEnded
-            if case .watchEnded = first { first = await group.next() ?? .watchEnded }
-            group.cancelAll()
-            guard case .stalled = first else { return first }
-            // An answer that came in the same moment counts; otherwise why it was cancelled is better known here.
-            if case .answered(let answer) = await group.next() { return .answered(answer) }
-            return .broken(TransportTrouble(.unclear, "\(host) went silent"))
-        }
+        let (result, wentSilent) = await watch.over(meter) { await self.exchange(request, meter) }
         await meter.close()
         switch result {
         case .answered(let answer):
@@ -113,19 +103,17 @@ struct WebTransport: Sendable {
                 throw .transport(TransportTrouble(.unclear, "\(host) answered before it had the whole body"))
             }
             return answer
+        case .broken where wentSilent:
+            throw .transport(TransportTrouble(.unclear, "\(host) went silent"))
         case .broken(let trouble):
             if let failure = meter.sourceFailure { throw .failure(failure) }
             throw .transport(trouble)
-        case .stalled, .watchEnded:
-            throw .transport(TransportTrouble(.unclear, "the request was interrupted"))
         }
     }
 
     private enum Exchange: Sendable {
         case answered(WebAnswer)
         case broken(TransportTrouble)
-        case stalled
-        case watchEnded
     }
 
     private func exchange(_ request: WebRequest, _ meter: BodyMeter) async -> Exchange {
@@ -161,15 +149,6 @@ struct WebTransport: Sendable {
             let look = CertificateLook(request.address.origin, on: loop)
             return .broken(await look.flaw().map { trouble.because($0, of: request.address.origin.host) } ?? trouble)
         }
-    }
-
-    private func watch(_ meter: BodyMeter) async -> Exchange {
-        while !Task.isCancelled {
-            let left = meter.lastProgress + silence - .now
-            if left <= .zero { return .stalled }
-            do { try await Task.sleep(for: left) } catch { return .watchEnded }
-        }
-        return .watchEnded
     }
 }
 

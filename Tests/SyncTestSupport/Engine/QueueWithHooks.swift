@@ -170,6 +170,12 @@ public final class QueueWithHooks: DeliveryQueue {
         try await around(.workload) { () throws(Failure) in try await base.workload(at: now, tables: tables) }
     }
 
+    public func nextDue(
+        after instant: MonotonicInstant, tables: Set<TableReference>
+    ) async throws(Failure) -> MonotonicInstant? {
+        try await around(.workload) { () throws(Failure) in try await base.nextDue(after: instant, tables: tables) }
+    }
+
     public func remoteIndex(of table: TableKey) async throws(Failure) -> RemoteIndexState {
         try await around(.remoteIndex) { () throws(Failure) in try await base.remoteIndex(of: table) }
     }
