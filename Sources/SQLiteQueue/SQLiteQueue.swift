@@ -205,7 +205,8 @@ public final class SQLiteQueue: DeliveryQueue {
     public func save(_ decision: Decision, at now: Moment) async throws(Failure) -> SaveOutcome {
         note(now.monotonic)
         let api = api
-        let outcome = try await write { try $0.save(decision, api: api, at: now) }
+        let stored = Result { try StoredState(decision.delivery.state, decision.delivery.tally) }
+        let outcome = try await write { try $0.save(decision, as: stored.get(), api: api, at: now) }
         if case .saved = outcome, let fact = decision.endpointFact { rememberedFact.withLock { $0 = .some(fact) } }
         return outcome
     }

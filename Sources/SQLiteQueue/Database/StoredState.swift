@@ -95,7 +95,8 @@ enum StateCoding {
 
     // MARK: What stands in row after row
 
-    // States are not kept: they differ, and hold session URLs.
+    // But for those in which every delivery begins, states are not kept: they differ, and hold session URLs.
+    private static let beginnings = Memory<String, DeliveryState>()
     private static let tables = Memory<String, TableReference>()
     private static let tableTexts = Memory<TableReference, String>()
     private static let tallies = Memory<String, Delivery.Tally>()
@@ -120,7 +121,11 @@ enum StateCoding {
     /// Reads a state of any format version that was ever written.
     static func state(_ text: String, format: Int64) throws -> DeliveryState {
         switch format {
-        case 1: return try value(DeliveryState.self, text)
+        case 1:
+            if let known = beginnings.value(of: text) { return known }
+            let state = try value(DeliveryState.self, text)
+            if case .working(.pending) = state { beginnings.keep(state, of: text) }
+            return state
         default: throw UnreadableValue(what: "state format \(format), which this version does not know")
         }
     }
@@ -133,12 +138,18 @@ private final class Memory<Key: Hashable & Sendable, Value: Sendable>: Sendable 
     private static var limit: Int { 64 }
 
     func value(of key: Key, _ make: () throws -> Value) rethrows -> Value {
-        if let value = known.withLock({ $0[key] }) { return value }
+        if let value = value(of: key) { return value }
         let value = try make()
+        keep(value, of: key)
+        return value
+    }
+
+    func value(of key: Key) -> Value? { known.withLock { $0[key] } }
+
+    func keep(_ value: Value, of key: Key) {
         known.withLock { known in
             if known.count >= Self.limit { known = [:] }
             known[key] = value
         }
-        return value
     }
 }

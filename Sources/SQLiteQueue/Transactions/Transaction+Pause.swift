@@ -58,8 +58,11 @@ extension Transaction {
 
     /// A state as a row of that mapping keeps it.
     func stored(_ state: DeliveryState, _ tally: Delivery.Tally, mapping: Int64) throws -> StoredState {
-        let stored = try StoredState(state, tally)
-        return try stored.beginsTransfer && database.isPaused(mapping) ? stored.withoutWork : stored
+        try asKept(StoredState(state, tally), mapping: mapping)
+    }
+
+    func asKept(_ stored: StoredState, mapping: Int64) throws -> StoredState {
+        try stored.beginsTransfer && database.isPaused(mapping) ? stored.withoutWork : stored
     }
 
     func noteFolder(

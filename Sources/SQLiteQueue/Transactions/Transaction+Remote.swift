@@ -111,8 +111,9 @@ extension Transaction {
         let number = try tableNumber(table)
         guard
             try !database.exists(
-                "SELECT 1 FROM remoteUpload WHERE remoteTable = ? AND uri = ? AND isPresent = 1 LIMIT 1",
-                [number, registration.uri])
+                // By its name first, which few uploads have: a table may have a million.
+                "SELECT 1 FROM remoteUpload WHERE remoteTable = ? AND name = ? AND uri = ? AND isPresent = 1 LIMIT 1",
+                [number, registration.name, registration.uri])
         else { return }
         let upload = RemoteUpload(
             uri: registration.uri, name: registration.name, status: .inProgress, size: nil, md5: nil)
@@ -129,6 +130,9 @@ extension Transaction {
 
     func forgetUpload(uri: String, of table: TableKey) throws {
         try database.run(
-            "DELETE FROM remoteUpload WHERE remoteTable = ? AND uri = ?", [try tableNumber(table), uri])
+            """
+            DELETE FROM remoteUpload WHERE remoteTable = ?1 AND uri = ?2
+                AND version IN (SELECT version FROM listing WHERE remoteTable = ?1)
+            """, [try tableNumber(table), uri])
     }
 }

@@ -2,7 +2,8 @@ import GRDB
 import SyncCore
 
 extension Transaction {
-    func save(_ decision: Decision, api: String, at now: Moment) throws -> SaveOutcome {
+    /// - Parameter stored: the decision's state, written out before the queue's one writer is waited for.
+    func save(_ decision: Decision, as stored: StoredState, api: String, at now: Moment) throws -> SaveOutcome {
         let delivery = decision.delivery
         guard let before = try saved(delivery.id), before.revision == delivery.revision else { return .stale }
         if let content = delivery.content {
@@ -11,12 +12,12 @@ extension Transaction {
                 if let other = try ownerOfKey(question) { return joined(try join(question, to: other)) }
                 try supersedeOlder(question)
                 try write(question)
-                try update(decision, before, at: now.wall)
+                try update(delivery, as: stored, before, at: now.wall)
                 return try finish(decision, before, api, at: now.wall)
             }
             guard known == content.sha256.bytes else { throw Self.contentStays(delivery) }
         }
-        try update(decision, before, at: now.wall)
+        try update(delivery, as: stored, before, at: now.wall)
         return try finish(decision, before, api, at: now.wall)
     }
 
@@ -28,14 +29,22 @@ extension Transaction {
         let sha256: [UInt8]?
         let file: Int64
         let mapping: Int64
+        let hasTable: Bool
+        let observation: FileObservation
     }
 
     /// Not the whole row: most saves need no more than this.
     private func saved(_ id: DeliveryID) throws -> SavedRow? {
-        try database.row("SELECT revision, kind, sha256, file, mapping FROM delivery WHERE id = ?", [id.value]).map {
+        try database.row(
+            """
+            SELECT revision, kind, sha256, file, mapping, remoteTable, device, inode, size, modified, changed
+            FROM delivery WHERE id = ?
+            """, [id.value]
+        ).map {
             SavedRow(
                 revision: try $0.integer(0), kind: try $0.text(1), sha256: try $0.optionalBytes(2),
-                file: try $0.integer(3), mapping: try $0.integer(4))
+                file: try $0.integer(3), mapping: try $0.integer(4), hasTable: try $0.optionalInteger(5) != nil,
+                observation: try $0.observation(6))
         }
     }
 
@@ -82,21 +91,21 @@ extension Transaction {
 
     // MARK: Writing
 
-    private func update(_ decision: Decision, _ before: SavedRow, at now: Timestamp) throws {
-        let delivery = decision.delivery
-        let stored = try stored(delivery.state, delivery.tally, mapping: before.mapping)
-        let table = try delivery.tableKey.map(tableNumber)
-        let state: [SQLValue] = [
-            stored.json, DeliveryState.formatVersion, stored.kind, stored.publicState.rawValue,
-            stored.work?.rawValue, stored.due, stored.tally,
-        ]
-        try database.run(
-            """
-            UPDATE delivery SET state = ?, stateFormat = ?, kind = ?, public = ?, work = ?, due = ?, tally = ?,
-                device = ?, inode = ?, size = ?, modified = ?, changed = ?, remoteTable = ifnull(remoteTable, ?),
-                revision = revision + 1, updated = ?
-            WHERE id = ?
-            """, state + delivery.observation.columns + [table, now.milliseconds, delivery.id.value])
+    private func update(
+        _ delivery: Delivery, as stored: StoredState, _ before: SavedRow, at now: Timestamp
+    ) throws {
+        let stored = try asKept(stored, mapping: before.mapping)
+        // Seldom, and by themselves: an update that names an indexed column writes to its index, changed or not.
+        if delivery.observation != before.observation {
+            try database.run(
+                "UPDATE delivery SET device = ?, inode = ?, size = ?, modified = ?, changed = ? WHERE id = ?",
+                delivery.observation.columns + [delivery.id.value])
+        }
+        if !before.hasTable, let table = delivery.tableKey {
+            try database.run(
+                "UPDATE delivery SET remoteTable = ? WHERE id = ?", [try tableNumber(table), delivery.id.value])
+        }
+        try write(stored, over: delivery.id.value, at: now)
     }
 
     private func finish(

@@ -47,7 +47,11 @@ final class Transaction {
         _ state: DeliveryState, of row: DeliveryRow, resettingTally: Bool = false, note: String, at now: Timestamp
     ) throws {
         let tally = resettingTally ? Delivery.Tally() : row.delivery.tally
-        let stored = try stored(state, tally, mapping: row.mapping)
+        try write(stored(state, tally, mapping: row.mapping), over: row.id, at: now)
+        try self.note(note, delivery: row.id, file: row.file, at: now)
+    }
+
+    func write(_ stored: StoredState, over id: Int64, at now: Timestamp) throws {
         try database.run(
             """
             UPDATE delivery SET state = ?, stateFormat = ?, kind = ?, public = ?, work = ?, due = ?, tally = ?,
@@ -55,9 +59,8 @@ final class Transaction {
             """,
             [
                 stored.json, DeliveryState.formatVersion, stored.kind, stored.publicState.rawValue,
-                stored.work?.rawValue, stored.due, stored.tally, now.milliseconds, row.id,
+                stored.work?.rawValue, stored.due, stored.tally, now.milliseconds, id,
             ])
-        try self.note(note, delivery: row.id, file: row.file, at: now)
     }
 
     /// What the path belongs to, and what of it was accepted. `nil`: the next look finds the file changed.
