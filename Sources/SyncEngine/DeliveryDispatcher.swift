@@ -36,7 +36,7 @@ actor DeliveryDispatcher {
     static let readAhead = 64
     /// The room that one transfer has, and how many small files share it: one that is sent and those that open their
     /// sessions meanwhile.
-    static let whole = 4
+    static let whole = 8
     /// Up to this many bytes a file is small.
     static let small: Int64 = 1 << 20
     /// How many may be registered at once, for each transfer: Redivis is not asked by more than this.

@@ -3,8 +3,9 @@ import SyncCore
 import Synchronization
 import SystemPackage
 
-/// Carries out writes one after the other and commits those that wait together in one transaction, each in a
-/// savepoint of its own: under `synchronous=FULL` the price of a commit is its fsync, and a group pays it once.
+/// Carries out writes one after the other and commits those that wait together in one transaction: under
+/// `synchronous=FULL` the price of a commit is its fsync, and a group pays it once. Where one of them fails, that is
+/// rolled back, and each is carried out once more in a savepoint of its own.
 ///
 /// A caller goes on only after the COMMIT that covers its write has returned.
 actor CommitGroup {
@@ -77,22 +78,8 @@ actor CommitGroup {
     private func commit(_ group: [Member]) async -> ([(any Error)?], wroteReceipts: Bool) {
         await withCheckedContinuation { continuation in
             pool.asyncWriteWithoutTransaction { database in
-                var errors = [(any Error)?](repeating: nil, count: group.count)
-                let transaction = Transaction(database)
                 do {
-                    try database.inTransaction(.immediate) {
-                        if group.count == 1 {
-                            // No savepoint: a whole batch of files inside one makes each of its statements walk the
-                            // list of all pages that the savepoint has kept.
-                            try group[0].write(transaction)
-                            return .commit
-                        }
-                        for (index, member) in group.enumerated() {
-                            errors[index] = try Self.attempt(member, transaction)
-                        }
-                        return .commit
-                    }
-                    continuation.resume(returning: (errors, transaction.wroteReceipts))
+                    continuation.resume(returning: try Self.commit(group, database))
                 } catch {
                     // The whole group was rolled back: a full disk, an I/O error.
                     Self.makeRoom(after: error, database)
@@ -100,6 +87,29 @@ actor CommitGroup {
                 }
             }
         }
+    }
+
+    /// - Throws: where the whole group was rolled back.
+    private static func commit(
+        _ group: [Member], _ database: Database
+    ) throws -> ([(any Error)?], wroteReceipts: Bool) {
+        var errors = [(any Error)?](repeating: nil, count: group.count)
+        var transaction = Transaction(database)
+        do {
+            // No savepoints: each keeps the pages that are changed in it, and all of its statements walk their list.
+            try database.inTransaction(.immediate) {
+                for member in group { try member.write(transaction) }
+                return .commit
+            }
+        } catch {
+            guard group.count > 1, !database.isInsideTransaction else { throw error }
+            transaction = Transaction(database)
+            try database.inTransaction(.immediate) {
+                for (index, member) in group.enumerated() { errors[index] = try attempt(member, transaction) }
+                return .commit
+            }
+        }
+        return (errors, transaction.wroteReceipts)
     }
 
     /// What is in the journal and not in the database yet takes up room twice, up to `wal_autocheckpoint`: on a disk that
