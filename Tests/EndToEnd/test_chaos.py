@@ -13,7 +13,7 @@ from chaos import Plan, account_folder, keep_account, run_chaos
 from chaos_table import OUTCOMES, accounts, table
 from harness import MIB, TOKEN, USAGE, SandboxProcess, World, binary, plain_environment, seed_of_run
 
-SMALL = Plan(files=30, bytes=50 * MIB, kills=4, seconds=240, chunk="1MiB")
+SMALL = Plan(files=30, bytes=50 * MIB, kills=4, seconds=400, chunk="1MiB")
 WHOLE = Plan(files=300, bytes=2 << 30, kills=12, seconds=520)
 
 # How the ten seeds differ beside their number.

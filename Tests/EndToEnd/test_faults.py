@@ -308,3 +308,14 @@ def test_a_draft_that_is_deleted_as_soon_as_it_is_open(world: World) -> None:
     world.agent().map(world.folder, existing="upload").run_once()
     world.judge(foreign=[number])
     assert world.record.counts()["post-versions"] >= 3
+
+
+def test_what_is_to_be_tried_much_later_is_left_to_the_next_run(world: World) -> None:
+    world.open_sandbox("--fault", "open-session:1:503,retry-after=1800")
+    world.write("later.bin", 1000)
+    agent = world.agent().map(world.folder, endpoint="resumable_upload")
+    # Not after the minute for which a single run puts up with what fails.
+    result = agent.run_once(LEFT, seconds=40)
+    assert "waiting: weather: later.bin" in result.errors
+    agent.run_once()
+    world.judge()
