@@ -141,16 +141,16 @@ extension Engine {
 
         @Test func `small files open their sessions while others are sent`() async throws {
             let bench = EngineBench(settings: EngineBench.settings(uploads: 1))
-            for index in 0..<6 { bench.write("\(index).csv", "content \(index)") }
+            for index in 0..<12 { bench.write("\(index).csv", "content \(index)") }
             var hands = EngineBench.Hands()
             hands.beforeRemote = CallHook { [remote = bench.remote] operation, _ throws(Failure) in
                 guard operation == .send, remote.calls(of: .send).isEmpty else { return }
                 try? await bench.clock.sleep(for: .seconds(1))
-                #expect(remote.calls(of: .openSession).count == 4)
+                #expect(remote.calls(of: .openSession).count == 8)
             }
             try await bench.run(hands)
             #expect(bench.mostSending == 1)
-            #expect(Set(bench.contents()).count == 6)
+            #expect(Set(bench.contents()).count == 12)
         }
 
         @Test func `a large file does not open a session that it cannot use yet`() async throws {
