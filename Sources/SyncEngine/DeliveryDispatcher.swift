@@ -172,15 +172,16 @@ actor DeliveryDispatcher {
         guard hasRoom(for: 1) else { return Self.idlePause }
         let now = ports.clock.now().monotonic
         let rests = gates.rests
-        if !rests.isEmpty {
-            // Who probes rings when that is over.
-            guard probe == nil else { return Self.idlePause }
-            let untilNext = rests.values.compactMap { $0.until.since(now) }.filter { $0 > .zero }.min()
+        // Who probes rings when that is over.
+        guard rests.isEmpty || probe == nil else { return Self.idlePause }
+        if !rests.isEmpty, !rests.values.contains(where: { $0.isDue(at: now) }) {
+            let untilNext = rests.values.compactMap { $0.until.since(now) }.min()
             return min(untilNext ?? Self.idlePause, AgentRun.longestPause)
         }
+        // Where a probe is due, no delivery was that could be one.
         let due = try await ports.queue.nextDue(after: began, tables: await directory.ready)
-        let ends = resting.values.map(\.until) + [due].compactMap { $0 }
-        return ends.compactMap { $0.since(now) }.reduce(Self.idlePause) { min($0, max($1, .milliseconds(10))) }
+        let ends = resting.values.map(\.until) + rests.values.map(\.until) + [due].compactMap { $0 }
+        return ends.compactMap { $0.since(now) }.filter { $0 > .zero }.reduce(Self.idlePause) { min($0, max($1, .milliseconds(10))) }
     }
 
     /// One fact about a delivery that nobody works on.

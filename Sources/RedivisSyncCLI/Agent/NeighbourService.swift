@@ -14,9 +14,9 @@ actor NeighbourService: Service {
     private var told: [FolderIdentity: Int32] = [:]
 
     /// So often the sign is tried again, too, where another has it.
-    static let pause: Duration = .seconds(5)
+    static let pause: Duration = .seconds(4)
     /// Whoever did not call for so long watches no more.
-    static let longestSilence: Duration = .seconds(16)
+    static let longestSilence: Duration = .seconds(10)
 
     init(board: AgentBoard, logger: Logger) {
         self.board = board
