@@ -180,8 +180,10 @@ actor DeliveryDispatcher {
         }
         // Where a probe is due, no delivery was that could be one.
         let due = try await ports.queue.nextDue(after: began, tables: await directory.ready)
-        let ends = resting.values.map(\.until) + rests.values.map(\.until) + [due].compactMap { $0 }
-        return ends.compactMap { $0.since(now) }.filter { $0 > .zero }.reduce(Self.idlePause) { min($0, max($1, .milliseconds(10))) }
+        let probes = rests.values.map(\.until).filter { now.reached($0) == false }
+        let ends = resting.values.map(\.until) + probes + [due].compactMap { $0 }
+        let next = ends.compactMap { $0.since(now) }.min() ?? Self.idlePause
+        return min(max(next, .milliseconds(10)), Self.idlePause)
     }
 
     /// One fact about a delivery that nobody works on.
