@@ -220,6 +220,27 @@ int clinux_take_read_lease(int file) {
 
 int clinux_release_lease(int file) { return fcntl(file, F_SETLEASE, F_UNLCK) < 0 ? -errno : 0; }
 
+static volatile sig_atomic_t signal_descriptor = -1;
+
+// Only what is allowed in a handler (signal-safety(7)).
+static void tell_signal(int signal) {
+    int kept = errno;
+    unsigned char number = (unsigned char)signal;
+    ssize_t written = write(signal_descriptor, &number, 1);
+    (void)written; // a full pipe has told of enough signals
+    errno = kept;
+}
+
+int clinux_tell_signal(int signal, int descriptor) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    sigemptyset(&action.sa_mask);
+    action.sa_handler = tell_signal;
+    action.sa_flags = SA_RESTART;
+    signal_descriptor = descriptor;
+    return sigaction(signal, &action, NULL) == 0 ? 0 : -errno;
+}
+
 int clinux_forbid_dump(void) {
     const struct rlimit none = {0, 0};
     int limited = setrlimit(RLIMIT_CORE, &none) == 0 ? 0 : -errno;

@@ -5,7 +5,7 @@ import Glibc
 /// Listing a directory can take as long as a disk or a network file system likes; Swift's few cooperative threads
 /// must not wait for it. Starting a thread costs some ten microseconds, so `body` should have more than that to do.
 /// Where no thread can be started it runs here.
-func onOwnThread<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
+package func onOwnThread<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
     await withCheckedContinuation { continuation in
         let run: @Sendable () -> Void = { continuation.resume(returning: body()) }
         if !startThread(run) { run() }
@@ -13,7 +13,7 @@ func onOwnThread<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async
 }
 
 /// Runs `body` on a thread of its own. `false` where no thread can be started.
-func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
+package func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
     let work = Unmanaged.passRetained(ThreadWork(body))
     var thread = pthread_t()
     guard pthread_create(&thread, nil, runThreadWork, work.toOpaque()) == 0 else {

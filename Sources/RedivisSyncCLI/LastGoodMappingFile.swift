@@ -1,3 +1,4 @@
+import FolderWatch
 import Glibc
 import MappingConfig
 import SyncCore
@@ -34,13 +35,18 @@ enum LastGoodMappingFile {
     private static let longest = 4 << 20
 
     /// Written beside and renamed over, so that a crash leaves either the old or the new one; on disk when it returns.
-    static func keep(_ file: LoadedMappingFile, in state: FilePath) throws(CommandFailure) {
+    static func keep(_ file: LoadedMappingFile, in state: FilePath) async throws(CommandFailure) {
+        let bytes = file.bytes
+        try await onOwnThread { Result { () throws(CommandFailure) in try write(bytes, in: state) } }.get()
+    }
+
+    private static func write(_ bytes: [UInt8], in state: FilePath) throws(CommandFailure) {
         let temporary = state.appending("\(name).new")
         do {
             let descriptor = try FileDescriptor.open(
                 temporary, .writeOnly, options: [.create, .truncate, .closeOnExec], permissions: .ownerReadWrite)
             try descriptor.closeAfter {
-                try descriptor.writeAll(file.bytes)
+                try descriptor.writeAll(bytes)
                 guard fsync(descriptor.rawValue) == 0 else { throw Errno(rawValue: errno) }
             }
             guard rename(temporary.string, state.appending(name).string) == 0 else { throw Errno(rawValue: errno) }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from harness import KIB, MIB, World, scaled, seed_of_run
-from watching import BY_EVENTS, LONGEST_END, settle_and_judge, watching
+from watching import BY_EVENTS, LONGEST_END, Watching, settle_and_judge, watching
 
 
 def test_sigterm_while_idle(world: World) -> None:
@@ -79,6 +81,30 @@ def test_a_second_signal_ends_at_once(world: World) -> None:
         run.process.wait(LONGEST_END)
         assert time.monotonic() - begun < 2
         assert run.process.returncode in (0, 128 + signal.SIGTERM)
+
+
+def test_sigterm_while_nobody_takes_what_it_logs(world: World) -> None:
+    """Its threads stand in write(2) then, all that Swift's runtime has, and the end has to come without them."""
+    agent = world.agent(**BY_EVENTS).map(world.folder)
+    agent.write_mapping_file()
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    with open(reader, "rb"), open(writer, "wb") as log:
+        with watching(agent, ready=False, writes=False, log=log) as run:
+            for number in range(100):
+                world.write(f"{number}.csv", f"{number}\n".encode())
+            run.wait(lambda: threads_writing_the_log(run) > 0, 20, "it stands in writing its log")
+            time.sleep(1)
+            run.stop()
+    with watching(agent, writes=False) as run:
+        settle_and_judge(world, run, seconds=60)
+
+
+def threads_writing_the_log(run: Watching) -> int:
+    """`write` is 1 on x86-64, 64 on arm64 (`man 2 syscalls`)."""
+    tasks = Path(f"/proc/{run.process.pid}/task")
+    calls = [(one / "syscall").read_text().split()[:2] for one in tasks.iterdir()]
+    return sum(call in (["1", "0x2"], ["64", "0x2"]) for call in calls)
 
 
 @pytest.mark.slow

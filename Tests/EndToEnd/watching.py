@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from checker import Expected
 from harness import DONE, Agent, World, kill, plain_environment, wait_until
@@ -36,16 +37,20 @@ class _UnixConnection(http.client.HTTPConnection):
 class Watching:
     """One running `redivis-sync run`. What it says of itself is for waiting and looking, never for judging deliveries."""
 
-    def __init__(self, agent: Agent, *arguments: str, prefix: tuple[str, ...] = (), writes: bool = True) -> None:
+    def __init__(
+        self, agent: Agent, *arguments: str, prefix: tuple[str, ...] = (), writes: bool = True,
+        log: BinaryIO | None = None,
+    ) -> None:
+        """`log`: where what it logs goes, in place of a file that `said` reads."""
         self.agent = agent
         if writes:
             agent.write_mapping_file()
         self.log_path = agent.home / "run.err"
         self.log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
-        with self.log_path.open("ab") as log:
+        with self.log_path.open("ab") as own:
             self.process = subprocess.Popen(
                 [*prefix, *agent.command("run", *(arguments or ("-v",)))], stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=log, env=plain_environment(agent.home) | agent.environment,
+                stdout=subprocess.DEVNULL, stderr=log or own, env=plain_environment(agent.home) | agent.environment,
             )
 
     # Asking
@@ -112,12 +117,21 @@ class Watching:
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
+            threads = self.threads()
             kill(self.process)
-            raise AssertionError(f"SIGTERM did not end it within 30 s\n{self.said()[-4000:]}") from None
+            raise AssertionError(f"SIGTERM did not end it within 30 s\n{threads}\n{self.said()[-4000:]}") from None
         took = time.monotonic() - begun
         assert self.process.returncode == DONE, f"ended with {self.process.returncode}\n{self.said()[-4000:]}"
         assert took <= LONGEST_END, f"the end took {took:.1f} s\n{self.said()[-4000:]}"
         return took
+
+    def threads(self) -> str:
+        """What each thread is called, whether it runs, and in which system call it is (`man 5 proc`)."""
+        lines = []
+        for task in sorted(Path(f"/proc/{self.process.pid}/task").iterdir()):
+            state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+            lines.append(f"{(task / 'comm').read_text().strip()} {state} {(task / 'syscall').read_text().strip()}")
+        return "\n".join(lines)
 
     def kill(self) -> None:
         kill(self.process)

@@ -25,8 +25,8 @@ import Testing
         try MappingFile.parse(Array(text.utf8), path: "/etc/redivis-sync/mapping.yaml") { _ in true }
     }
 
-    @Test func whatIsKeptComesBack() throws {
-        try LastGoodMappingFile.keep(parsed(), in: folder.path)
+    @Test func whatIsKeptComesBack() async throws {
+        try await LastGoodMappingFile.keep(parsed(), in: folder.path)
         // What the file names is relative to the file itself, and not to the copy.
         let home = try TemporaryFolder()
         try home.write("token", "sandbox")
@@ -37,18 +37,18 @@ import Testing
         #expect(loaded.path == path)
     }
 
-    @Test func onlyItsOwnerMayReadIt() throws {
-        try LastGoodMappingFile.keep(parsed(), in: folder.path)
+    @Test func onlyItsOwnerMayReadIt() async throws {
+        try await LastGoodMappingFile.keep(parsed(), in: folder.path)
         var status = stat()
         let path = folder.path.appending(LastGoodMappingFile.name)
         #expect(path.withPlatformString { stat($0, &status) } == 0)
         #expect(status.st_mode & 0o777 == 0o600)
     }
 
-    @Test func aNewerOneTakesItsPlaceAndLeavesNothingBeside() throws {
-        try LastGoodMappingFile.keep(parsed(), in: folder.path)
+    @Test func aNewerOneTakesItsPlaceAndLeavesNothingBeside() async throws {
+        try await LastGoodMappingFile.keep(parsed(), in: folder.path)
         let newer = Self.text.replacing("weather:", with: "rain:")
-        try LastGoodMappingFile.keep(parsed(newer), in: folder.path)
+        try await LastGoodMappingFile.keep(parsed(newer), in: folder.path)
         #expect(try folder.read("\(LastGoodMappingFile.name)") == newer)
         #expect(access(folder.path.appending("\(LastGoodMappingFile.name).new").string, F_OK) != 0)
     }
@@ -59,11 +59,11 @@ import Testing
         #expect(LastGoodMappingFile.load(from: folder.path, for: "/etc/m.yaml") == nil)
     }
 
-    @Test func whereItCannotBeKeptTheStateIsUnusable() throws {
+    @Test func whereItCannotBeKeptTheStateIsUnusable() async throws {
         let file = try parsed()
         let missing = folder.path.appending("missing")
-        #expect {
-            try LastGoodMappingFile.keep(file, in: missing)
+        await #expect {
+            try await LastGoodMappingFile.keep(file, in: missing)
         } throws: {
             ($0 as? CommandFailure)?.status == .stateUnusable
                 && ($0 as? CommandFailure)?.text().contains(missing.string) == true

@@ -64,6 +64,10 @@ int clinux_take_read_lease(int file);
 /// Gives the lease back.
 int clinux_release_lease(int file);
 
+/// Has each coming of `signal` written to `descriptor` as one byte, its number, instead of what it does by default;
+/// 0, or a negative errno. One descriptor, non-blocking, for all signals of the process.
+int clinux_tell_signal(int signal, int descriptor);
+
 /// Forbids core dumps of this process, and reading its memory without privileges (prctl(2), PR_SET_DUMPABLE). The
 /// limit beside it (setrlimit(2), RLIMIT_CORE) is one more bar before the same door; 0, or a negative errno.
 int clinux_forbid_dump(void);

@@ -26,6 +26,10 @@ struct AgentProgram: Sendable {
         LocalSourceReader.ignoreLeaseSignals()
         // Until the service that answers it has begun; its default would end the program.
         signal(SIGHUP, SIG_IGN)
+        // A file system that hangs, or a scan in its midst, does not keep the agent from ending.
+        signals.limitEnd(to: Self.longestEnd) { [logger] in
+            logger.notice("stopped without waiting any longer; what was under way goes on at the next start")
+        }
         let notifier = ServiceNotifier()
         let ports = setup.ports(queue: queue, remotes: TokenRemotes(remote, tokens))
         let watcher: InotifyFolderWatcher
@@ -78,7 +82,6 @@ struct AgentProgram: Sendable {
                 await signals.wait()
                 guard !Task.isCancelled else { return }
                 notifier.tell(.stopping)
-                Self.endAnyway(logger)
                 await group.triggerGracefulShutdown()
             }
             defer { tasks.cancelAll() }
@@ -91,15 +94,6 @@ struct AgentProgram: Sendable {
                     error as? Failure
                         ?? Failure(.stateUnavailable, scope: .agent, "a service of the agent has ended: \(error)"))
             }
-        }
-    }
-
-    /// A file system that hangs, or a scan in its midst, does not keep the agent from ending.
-    private static func endAnyway(_ logger: Logger) {
-        Task.detached {
-            try? await Task.sleep(for: longestEnd)
-            logger.notice("stopped without waiting any longer; what was under way goes on at the next start")
-            _exit(0)
         }
     }
 }

@@ -175,7 +175,7 @@ extension MappingFileService {
         }
         do throws(CommandFailure) {
             // On disk before anything follows from it: a crash from here on does not ask again.
-            try LastGoodMappingFile.keep(review.file, in: setup.statePath)
+            try await LastGoodMappingFile.keep(review.file, in: setup.statePath)
         } catch {
             return .refused(ControlRefusal(.stateUnusable, error.lines.joined(separator: "; ")))
         }
@@ -231,7 +231,7 @@ extension Setup {
     }
 
     /// Where no agent runs: the next start goes by what is kept.
-    func acceptForNextStart(_ name: String?) -> ControlAnswer {
+    func acceptForNextStart(_ name: String?) async -> ControlAnswer {
         guard let earlier = LastGoodMappingFile.load(from: statePath, for: file.path),
             earlier.sha256 != file.sha256,
             EditCount.limit(of: earlier.configuration, and: file.configuration) != nil
@@ -252,7 +252,7 @@ extension Setup {
             return .refused(ControlRefusal(.unavailable, own.map(\.description).joined(separator: "; ")))
         }
         do throws(CommandFailure) {
-            try LastGoodMappingFile.keep(file, in: statePath)
+            try await LastGoodMappingFile.keep(file, in: statePath)
         } catch {
             return .refused(ControlRefusal(.stateUnusable, error.lines.joined(separator: "; ")))
         }

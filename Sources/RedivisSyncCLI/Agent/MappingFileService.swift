@@ -194,7 +194,7 @@ actor MappingFileService: Service {
         board.mappingFile(takenUp: configuration, problems: restartNotes)
         guard isAnother else { return true }
         do throws(CommandFailure) {
-            try LastGoodMappingFile.keep(file, in: setup.statePath)
+            try await LastGoodMappingFile.keep(file, in: setup.statePath)
         } catch {
             let words = error.lines.joined(separator: "; ")
             logger.warning(

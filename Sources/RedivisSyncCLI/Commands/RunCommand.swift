@@ -25,7 +25,7 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         SecretMemory.keepOffDisk()
-        let signals = await SignalWatch()
+        let signals = SignalWatch()
         let logger = options.logger()
         let asked = try Setup.loadForRun(options)
         if let problems = asked.problems {
@@ -44,7 +44,7 @@ struct RunCommand: AsyncParsableCommand {
             guard let opened = try await room.openQueue() else { return }
             queue = opened
         }
-        if setup.problems == nil { keepMappingFile(setup, logger) }
+        if setup.problems == nil { await keepMappingFile(setup, logger) }
         let remote = try setup.remote(tokens, logger: logger)
         guard once else {
             try await AgentProgram(
@@ -59,9 +59,9 @@ struct RunCommand: AsyncParsableCommand {
         if setup.problems != nil { throw CommandFailure(.somethingLeft, []) }
     }
 
-    private func keepMappingFile(_ setup: Setup, _ logger: Logger) {
+    private func keepMappingFile(_ setup: Setup, _ logger: Logger) async {
         do throws(CommandFailure) {
-            try LastGoodMappingFile.keep(setup.file, in: setup.statePath)
+            try await LastGoodMappingFile.keep(setup.file, in: setup.statePath)
         } catch {
             // A full disk says so soon enough where it matters.
             let words = error.lines.joined(separator: "; ")

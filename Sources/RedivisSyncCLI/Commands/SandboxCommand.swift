@@ -82,7 +82,7 @@ struct SandboxCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let signals = await SignalWatch()
+        let signals = SignalWatch()
         let sandbox: Sandbox
         do {
             sandbox = try Sandbox(try parsedConfiguration())

@@ -19,7 +19,7 @@ struct SelftestCommand: AsyncParsableCommand {
 
     func run() async throws {
         // Whoever sends a second signal does not want to wait, but nothing that was started may stay behind.
-        let signals = await SignalWatch(withHangUp: true, atSecond: ChildProcess.endAll)
+        let signals = SignalWatch(withHangUp: true, atSecond: ChildProcess.endAll)
         let folder = try DrillFolder.make()
         let screen = DrillScreen(
             style: .standardOutput, showsRunning: TextStyle.standardOutput.isTerminal && ProgressDisplay.isWanted)

@@ -17,7 +17,7 @@ struct NoAgent: AgentDuties {
     let setup: Setup
 
     func queueChanged() async {}
-    func acceptPlan(_ edit: String?) async -> ControlAnswer { setup.acceptForNextStart(edit) }
+    func acceptPlan(_ edit: String?) async -> ControlAnswer { await setup.acceptForNextStart(edit) }
     func scan(_ mapping: MappingID?) async -> ControlAnswer { Self.refusal }
     func reload() async -> ControlAnswer { Self.refusal }
     func status() async -> ControlAnswer { Self.refusal }

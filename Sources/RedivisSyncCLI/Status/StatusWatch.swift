@@ -11,7 +11,7 @@ struct StatusWatch: Sendable {
 
     /// Until SIGINT or SIGTERM, or until nobody reads any more.
     func run() async throws(CommandFailure) {
-        let signals = await SignalWatch()
+        let signals = SignalWatch()
         let screen = Screen.isUsable && !asJSON ? Screen() : nil
         let result = await withTaskGroup(of: Result<Void, CommandFailure>?.self) { group in
             group.addTask {
