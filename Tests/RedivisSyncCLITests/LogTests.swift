@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Logging
 import SyncCore
+import Synchronization
 import Testing
 
 @testable import RedivisSyncCLI
@@ -38,4 +39,67 @@ import Testing
                 "time": "2026-03-01T09:30:12.345Z", "level": "warning", "message": "held", "path": nasty,
             ])
     }
+}
+
+@Suite struct TroubleLogTests {
+    private let lines = Lines()
+    private let time = Time()
+
+    private var troubles: TroubleLog {
+        TroubleLog(Logger(label: "test") { _ in lines }) { [time] in time.now }
+    }
+
+    @Test func oneTroubleIsToldOnceAMinute() {
+        let troubles = troubles
+        for _ in 0..<180 {
+            troubles.write(.warning, "away", about: "a", [:])
+            time.pass(.seconds(1))
+        }
+        troubles.write(.warning, "away", about: "b", [:])
+        #expect(lines.messages == ["away", "away", "away", "away"])
+    }
+
+    /// However their minutes lie beside one another.
+    @Test(arguments: [59, 60, 61, 75])
+    func whatIsPartOfATroubleIsNotToldBesideIt(pause: Int) {
+        let troubles = troubles
+        for _ in 0..<5 {
+            troubles.write(.warning, "away", about: "a", [:])
+            for _ in 0..<pause {
+                time.pass(.seconds(1))
+                troubles.writeWhereQuiet(.info, "waiting", [:])
+            }
+        }
+        #expect(!lines.messages.contains("waiting"))
+        for _ in 0..<180 {
+            time.pass(.seconds(1))
+            troubles.writeWhereQuiet(.info, "waiting", [:])
+        }
+        #expect(lines.messages.count { $0 == "waiting" } == 3)
+    }
+}
+
+private final class Time: Sendable {
+    private let instant = Mutex(ContinuousClock.now)
+    var now: ContinuousClock.Instant { instant.withLock { $0 } }
+    func pass(_ duration: Duration) { instant.withLock { $0 += duration } }
+}
+
+private final class Lines: LogHandler, Sendable {
+    private let said = Mutex<[String]>([])
+    var messages: [String] { said.withLock { $0 } }
+    var metadata: Logger.Metadata {
+        get { [:] }
+        set {}
+    }
+    var logLevel: Logger.Level {
+        get { .trace }
+        set {}
+    }
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { nil }
+        set {}
+    }
+
+    func log(event: LogEvent) { said.withLock { $0.append("\(event.message)") } }
 }

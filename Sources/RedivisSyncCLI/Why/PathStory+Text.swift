@@ -25,7 +25,7 @@ extension PathStory.Place {
         sheet.field("file", fileText)
         // Where a rule leaves it out, its line has said so.
         if let explanation, verdict == .taken {
-            sheet.field(versions.isEmpty ? "no version" : "now", explanation, tint: .pending)
+            sheet.field("now", explanation, tint: .pending)
         }
         for event in journal { sheet.field("", "\(event.at)  \(event.note)") }
         for version in versions { version.write(to: &sheet, below: folder) }
