@@ -66,7 +66,7 @@ public struct AgentRun: Sendable {
             await twins.ring()
         }
         self.gates = gates
-        folders = FolderSupervisor { mapping in
+        folders = FolderSupervisor(clock: ports.clock) { mapping in
             FolderKeeper(
                 mapping, configuration: live, ports: ports, watcher: watcher, intake: intake, roots: roots,
                 observer: observer, onNews: { await bell.ring() }, onRoot: { await dispatcher.ring() })
@@ -78,14 +78,13 @@ public struct AgentRun: Sendable {
     ///
     /// - Throws: a `Failure` of kind `stateUnavailable` where what the queue holds cannot be read.
     public func run() async throws {
-        let configuration = live.current
-        try await begin(configuration)
-        for mapping in configuration.mappings {
+        try await begin()
+        for mapping in live.current.mappings {
             guard let root = try await ports.queue.folderIdentity(of: mapping.id, at: mapping.folder) else { continue }
             roots.learn(root, of: mapping.folder)
         }
         await refusalDesk.open(with: tables)
-        await tables.want(await tablesNeeded(by: configuration))
+        await wantTables()
         await gates.ringing([{ await dispatcher.ring() }, { await tables.retryFailed() }]) {
             await withDiscardingTaskGroup { group in
                 group.addTask { await dispatcher.run() }
@@ -94,16 +93,16 @@ public struct AgentRun: Sendable {
                 group.addTask { await twins.run() }
                 group.addTask { await settle() }
                 group.addTask { await retryWatches() }
-                group.addTask { await folders.run(configuration) }
+                group.addTask { await folders.run { live.current } }
             }
         }
     }
 
     /// Waits where the queue cannot be written, as on a full disk: an agent that stays does not give up for that.
-    private func begin(_ configuration: Configuration) async throws {
+    private func begin() async throws {
         while true {
             do throws(Failure) {
-                return try await ports.queue.beginRun(configuration.mappings)
+                return try await intake.begin()
             } catch {
                 guard error.scope == .agent else { throw error }
                 observer(.queueProblem(error))
@@ -120,7 +119,7 @@ public struct AgentRun: Sendable {
         let before = live.current
         guard configuration != before else { return }
         try await intake.takeUp(configuration)
-        await tables.want(await tablesNeeded(by: configuration))
+        await wantTables()
         await tables.retryNow()
         if configuration.mappings != before.mappings {
             await folders.update(to: configuration)
@@ -158,9 +157,14 @@ public struct AgentRun: Sendable {
         await dispatcher.ring()
     }
 
-    private func tablesNeeded(by configuration: Configuration) async -> Set<TableReference> {
-        let used = (try? await ports.queue.tablesInUse()) ?? []
-        return used.union(configuration.mappings.map(\.table))
+    /// Those of the mapping file as it is once they are known: it may be edited meanwhile.
+    private func wantTables() async {
+        var configuration: Configuration
+        repeat {
+            configuration = live.current
+            let used = (try? await ports.queue.tablesInUse()) ?? []
+            await tables.want(used.union(configuration.mappings.map(\.table)))
+        } while configuration != live.current
     }
 
     // MARK: Loops
@@ -206,20 +210,26 @@ private actor RefusalDesk {
 
 /// One keeper for each mapping, as the mapping file has them now.
 actor FolderSupervisor {
+    private let clock: any SyncClock
     private let makeKeeper: @Sendable (Mapping) -> FolderKeeper
-    private var wanted: [Mapping] = []
     private var keepers: [MappingID: (mapping: Mapping, keeper: FolderKeeper, task: Task<Void, Never>)] = [:]
     private var isRunning = false
     private var end: CheckedContinuation<Void, Never>?
 
-    init(makeKeeper: @escaping @Sendable (Mapping) -> FolderKeeper) {
+    /// How long an edit waits for those whose folders it changes: where one does not answer, the others are not held up.
+    static let longestGoodbye: Duration = .seconds(2)
+
+    init(clock: any SyncClock, makeKeeper: @escaping @Sendable (Mapping) -> FolderKeeper) {
+        self.clock = clock
         self.makeKeeper = makeKeeper
     }
 
     /// Runs until it is cancelled, and returns when every keeper has ended.
-    func run(_ configuration: Configuration) async {
+    ///
+    /// - Parameter configuration: the mapping file in force; asked once edits are taken up here.
+    func run(_ configuration: @Sendable () -> Configuration) async {
         isRunning = true
-        await update(to: configuration)
+        await update(to: configuration())
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 if Task.isCancelled { continuation.resume() } else { end = continuation }
@@ -242,6 +252,17 @@ actor FolderSupervisor {
     /// A folder that is not looked after yet is scanned once it is.
     func rescan(_ mapping: MappingID) async { await keepers[mapping]?.keeper.rescan() }
 
+    /// Who was cancelled does nothing more; this only waits for what was in its midst then.
+    private func goodbye(_ ended: [Task<Void, Never>]) async {
+        guard !ended.isEmpty else { return }
+        let bell = WorkBell()
+        Task {
+            for task in ended { await task.value }
+            await bell.ring()
+        }
+        await bell.wait(atMost: Self.longestGoodbye, on: clock)
+    }
+
     /// Mappings that stayed as they were go on; the others' folders are watched and scanned anew. Whose a file is
     /// follows from all mappings together, so those that go on look at their files again.
     func update(to configuration: Configuration) async {
@@ -252,7 +273,7 @@ actor FolderSupervisor {
             ended.append(running.task)
             keepers[id] = nil
         }
-        for task in ended { await task.value }
+        await goodbye(ended)
         for mapping in configuration.mappings {
             if let running = keepers[mapping.id] {
                 await running.keeper.rescan()

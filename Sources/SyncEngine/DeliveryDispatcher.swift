@@ -33,6 +33,8 @@ actor DeliveryDispatcher {
     /// How long the queue is left alone where nothing rings and nothing gets due: whoever makes a row due rings, so
     /// that this only bounds what a ring that was forgotten would cost.
     static let idlePause: Duration = .seconds(30)
+    /// How soon a host is looked at again that somebody else asks just now.
+    static let pauseWhileProbed: Duration = .seconds(1)
     static let readAhead = 64
     /// The room that one transfer has, and how many small files share it: one that is sent and those that open their
     /// sessions meanwhile.
@@ -175,8 +177,9 @@ actor DeliveryDispatcher {
         // Who probes rings when that is over.
         guard rests.isEmpty || probe == nil else { return Self.idlePause }
         if !rests.isEmpty, !rests.values.contains(where: { $0.isDue(at: now) }) {
-            let untilNext = rests.values.compactMap { $0.until.since(now) }.min()
-            return min(untilNext ?? Self.idlePause, AgentRun.longestPause)
+            // A probe of somebody else's may be under way, and rings only where it is answered.
+            let untilNext = rests.values.compactMap { $0.until.since(now) }.min() ?? Self.idlePause
+            return min(max(untilNext, Self.pauseWhileProbed), AgentRun.longestPause)
         }
         // Where a probe is due, no delivery was that could be one.
         let due = try await ports.queue.nextDue(after: began, tables: await directory.ready)

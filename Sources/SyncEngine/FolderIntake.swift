@@ -50,8 +50,9 @@ public actor FolderIntake {
     }
 
     /// One full scan of one mapped folder.
+    /// - Parameter onNews: called where files begin to settle: those of a large folder do not wait for its end.
     /// - Returns: whether it could be scanned.
-    func scan(_ mapping: Mapping) async throws -> Bool {
+    func scan(_ mapping: Mapping, onNews: @Sendable @escaping () async -> Void = {}) async throws -> Bool {
         if let problem = await ports.sources.problem(with: mapping.folder) {
             observer(.folderProblem(mapping.id, problem))
             return false
@@ -67,13 +68,17 @@ public actor FolderIntake {
                     // By name, and not as the directory happens to hold them: names often tell what was first.
                     let ours = batch.filter { configuration.takes($0, for: mapping) }.sorted { $0.path < $1.path }
                     guard !ours.isEmpty else { return }
-                    _ = try await ports.queue.noteSeen(
+                    // The folder may have answered only after the mapping had gone.
+                    try Task.checkCancellation()
+                    let noticed = try await ports.queue.noteSeen(
                         ours, in: mapping.id, lookAgainAfter: mapping.settle.quiet, at: ports.clock.now())
+                    if noticed.settling > 0 { await onNews() }
                 })
         } catch let failure as Failure where failure.kind != .stateUnavailable {
             observer(.folderProblem(mapping.id, failure))
             return false
         }
+        try Task.checkCancellation()
         observer(.scanned(mapping.id, report))
         // A place that cannot be looked into (lost+found, another user's folder) must not make everything that ever
         // comes to the rest a file that was there before. Where not even all such places are named, nothing is said.
@@ -110,7 +115,7 @@ public actor FolderIntake {
                 noticed.isWhole = false
             }
         }
-        guard !seen.isEmpty else { return noticed }
+        guard !seen.isEmpty, !Task.isCancelled else { return noticed }
         noticed.settling = try await ports.queue.noteSeen(
             seen, in: mapping.id, lookAgainAfter: mapping.settle.quiet, at: ports.clock.now(), hastens: true
         ).settling
@@ -149,6 +154,11 @@ public actor FolderIntake {
             heard.contains(SettlingKey(mapping: file.mapping, path: file.path))
         else { return outcome }
         return .lookAgain(file, at: now)
+    }
+
+    /// Begins a run under the mapping file that is in force, which may be edited just now.
+    func begin() async throws(Failure) {
+        try await alone { () async throws(Failure) in try await ports.queue.beginRun(live.current.mappings) }
     }
 
     /// Puts an edited mapping file in force: what is admitted is so under the one or the other, also where it was

@@ -60,6 +60,7 @@ actor FolderKeeper {
     func run() async {
         while !Task.isCancelled {
             if let problem = await absence() {
+                guard !Task.isCancelled else { return }
                 tell(.unmounted(problem))
                 await remember(nil)
                 try? await ports.clock.sleep(for: Self.absencePause)
@@ -103,7 +104,8 @@ actor FolderKeeper {
     /// Why the folder cannot be taken for the one that is mapped; `nil` where it can.
     private func absence() async -> Failure? {
         if let problem = await ports.sources.problem(with: mapping.folder) { return problem }
-        guard let found = await ports.sources.root(of: mapping.folder) else { return nil }
+        // Who was cancelled while the folder did not answer has no say any more.
+        guard let found = await ports.sources.root(of: mapping.folder), !Task.isCancelled else { return nil }
         if roots.accept(found, of: mapping.folder) {
             await remember(found.identity)
             return nil
@@ -239,7 +241,7 @@ actor FolderKeeper {
     /// - Returns: `nil` where the queue could not be used: it is to be scanned again.
     private func scanned() async throws -> Bool? {
         do {
-            return try await intake.scan(mapping)
+            return try await intake.scan(mapping, onNews: onNews)
         } catch let failure as Failure where failure.kind == .stateUnavailable {
             observer(.queueProblem(failure))
             mustScan = true

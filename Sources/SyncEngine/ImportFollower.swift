@@ -81,10 +81,27 @@ actor ImportFollower {
     /// Nothing is sent now: what was registered may be asked for without taking anything from it.
     func hasten() async { await walkBell.ring() }
 
+    /// With a sign of life now and then: after a long listing it lasts longer than a part that is frozen is let be.
     private func rest(_ pause: Duration) async {
         let least = max(Self.shortestIdlePause, listed * Self.pausePerListing.idle)
-        try? await ports.clock.sleep(for: least)
-        await walkBell.wait(atMost: max(pause, listed * Self.pausePerListing.busy) - least, on: ports.clock)
+        await inSteps(least) {
+            try? await ports.clock.sleep(for: $0)
+            return false
+        }
+        await inSteps(max(pause, listed * Self.pausePerListing.busy) - least) {
+            await walkBell.wait(atMost: $0, on: ports.clock)
+        }
+    }
+
+    /// - Parameter wait: says whether to wait no longer.
+    private func inSteps(_ duration: Duration, _ wait: (Duration) async -> Bool) async {
+        var left = duration
+        while left > .zero, !Task.isCancelled {
+            let step = min(left, AgentRun.longestPause)
+            if await wait(step) { return }
+            left -= step
+            observer(.alive(.follower))
+        }
     }
 
     /// One walk through the table's uploads.

@@ -3,7 +3,7 @@ import SyncCore
 /// Wakes one waiter when there may be something to do. A ring while nobody waits is kept, once.
 actor WorkBell {
     private var isRung = false
-    private var waiter: CheckedContinuation<Void, Never>?
+    private var waiter: CheckedContinuation<Bool, Never>?
     /// When whoever waits has waited long enough.
     private var deadline: MonotonicInstant?
     /// It outlasts the wait that it was set for, and serves the later ones: a timer that is cancelled stays with the
@@ -11,28 +11,31 @@ actor WorkBell {
     private var alarm: (at: MonotonicInstant, task: Task<Void, Never>)?
 
     func ring() {
+        if waiter == nil { isRung = true } else { wake(byRing: true) }
+    }
+
+    private func wake(byRing: Bool) {
         deadline = nil
-        if let waiter {
-            self.waiter = nil
-            waiter.resume()
-        } else {
-            isRung = true
-        }
+        waiter?.resume(returning: byRing)
+        waiter = nil
     }
 
     /// Returns at the next ring, after `timeout`, or when the task is cancelled.
-    func wait(atMost timeout: Duration, on clock: any SyncClock) async {
+    ///
+    /// - Returns: whether it was rung.
+    @discardableResult
+    func wait(atMost timeout: Duration, on clock: any SyncClock) async -> Bool {
         guard !isRung, !Task.isCancelled, timeout > .zero else {
-            isRung = false
-            return
+            defer { isRung = false }
+            return isRung
         }
         let end = clock.now().monotonic.advanced(by: timeout)
         deadline = end
         setAlarm(end, on: clock)
-        await withTaskCancellationHandler {
+        let wasRung = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 // One waiter at a time by use: the loop that owns the bell.
-                waiter?.resume()
+                waiter?.resume(returning: true)
                 waiter = continuation
             }
         } onCancel: {
@@ -43,6 +46,7 @@ actor WorkBell {
             alarm?.task.cancel()
             alarm = nil
         }
+        return wasRung
     }
 
     private func setAlarm(_ end: MonotonicInstant, on clock: any SyncClock) {
@@ -64,7 +68,7 @@ actor WorkBell {
         guard !Task.isCancelled else { return nil }
         guard let deadline, clock.now().monotonic.reached(deadline) == false else {
             alarm = nil
-            if deadline != nil { ring() }
+            if deadline != nil { wake(byRing: false) }
             return nil
         }
         alarm?.at = deadline

@@ -61,6 +61,25 @@ import Testing
         #expect(try await due(fixture) == [sending.id, later.id, elsewhere.id])
     }
 
+    /// A version that goes on at another mapping's path is that mapping's from then on, and its pause holds.
+    @Test(arguments: [true, false])
+    func aVersionThatMovesToAnotherMappingWaitsOnlyForThatOnesPause(pausesOld: Bool) async throws {
+        for state: DeliveryState in [.working(.opening), .abandoned(.gone)] {
+            let fixture = try await QueueFixture()
+            let first = try await fixture.admit("a", Sample.observation(1))
+            _ = try await fixture.settle(first, Sample.content(1))
+            try await fixture.save(first, state)
+            _ = try await fixture.queue.pause(pausesOld ? QueueFixture.weather : Self.other)
+            let found = try await fixture.admit("a", Sample.observation(1, changed: 2), in: Self.other)
+            let name = Sample.uploadName(first.path, Sample.content(1))
+            #expect(try await fixture.settle(found, Sample.content(1), name: name) == .joined(first.id))
+            #expect(try await fixture.reload(first).mapping == Self.other)
+            #expect(try await due(fixture) == (pausesOld ? [first.id] : []))
+            _ = try await fixture.queue.resume(pausesOld ? QueueFixture.weather : Self.other, at: QueueFixture.at(30))
+            #expect(try await due(fixture) == [first.id])
+        }
+    }
+
     @Test func aWaitGoesOnAfterThePause() async throws {
         let fixture = try await QueueFixture()
         let waiting = try await fixture.admit("a", Sample.observation(1))

@@ -30,6 +30,7 @@ final class EngineBench: Sendable {
         var directory: FilePath?
         var folders: [FilePath] = []
         var log: [String] = []
+        var signs: [EngineService: Int] = [:]
         var mostSending = 0
     }
 
@@ -107,6 +108,8 @@ final class EngineBench: Sendable {
     /// The clock of the present run, or of the last one.
     var clock: ManualClock { memory.withLock(\.clock) }
     var mostSending: Int { memory.withLock(\.mostSending) }
+    /// How often each part of the agent has gone through its loop.
+    var signs: [EngineService: Int] { memory.withLock(\.signs) }
     /// What the engine told and the journal says, for messages of failed expectations.
     var log: String { memory.withLock { $0.log.suffix(60).joined(separator: "\n") } }
 
@@ -173,6 +176,7 @@ final class EngineBench: Sendable {
     }
 
     private func note(_ report: EngineReport) {
+        if case .alive(let service) = report { memory.withLock { $0.signs[service, default: 0] += 1 } }
         let line: String? =
             switch report {
             case .moved(let delivery, let note): "\(delivery.path): \(note)"

@@ -61,6 +61,20 @@ extension Engine {
             #expect(asked >= Int((end - 600) / 60), "\(asked) requests")
         }
 
+        /// A network that drops everything lets each question hang; others than the dispatcher ask, too.
+        @Test func `T-23: nobody spins while somebody's question hangs`() async throws {
+            let bench = Self.bench()
+            var hands = EngineBench.Hands()
+            hands.beforeRemote = CallHook { operation, _ throws(Failure) in
+                try? await bench.clock.sleep(for: .seconds(120))
+                throw Failure(.transient, scope: .agent, "127.0.0.1 does not answer")
+            }
+            try await bench.runAgent(hands, for: .seconds(3600), step: .seconds(1))
+            for (service, count) in bench.signs {
+                #expect(count <= 2 * 3600, "\(service) went through its loop \(count) times in an hour")
+            }
+        }
+
         @Test func `T-22: patience that is asked for holds for every worker`() async throws {
             let bench = Self.bench()
             let requests = Requests()

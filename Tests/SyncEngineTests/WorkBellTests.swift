@@ -45,6 +45,19 @@ import Testing
         await second.value
     }
 
+    @Test func whoWaitsIsToldWhetherItWasRung() async {
+        await bell.ring()
+        #expect(await bell.wait(atMost: .seconds(60), on: clock))
+        let timed = Task { await bell.wait(atMost: .seconds(60), on: clock) }
+        await clock.reached(1)
+        clock.inner.advance(by: .seconds(60))
+        #expect(await timed.value == false)
+        let rung = Task { await bell.wait(atMost: .seconds(60), on: clock) }
+        await clock.reached(2)
+        await bell.ring()
+        #expect(await rung.value)
+    }
+
     @Test func manyWaitsShareOneTimer() async {
         for _ in 0..<100 {
             let wait = waiting(.seconds(30))

@@ -25,13 +25,18 @@ extension Database {
         var ids: Set<Int64> = []
         for table in tables {
             guard let destination = try destinationNumber(table) else { continue }
-            for work in [StoredState.Work.ready, .waiting, .failing] {
-                let rows = try rows(
+            let most = limit + excluded.count
+            // A million may be ready. All of them are due at 0, so that the index gives them by id.
+            var found = try rows(
+                "SELECT id FROM delivery WHERE work = ? AND destination = ? AND due = 0 ORDER BY id LIMIT ?",
+                [StoredState.Work.ready.rawValue, destination, most])
+            for work in [StoredState.Work.waiting, .failing] {
+                found += try rows(
                     """
                     SELECT id FROM delivery WHERE work = ? AND destination = ? AND due <= ? ORDER BY id LIMIT ?
-                    """, [work.rawValue, destination, now.nanoseconds, limit + excluded.count])
-                for row in rows { ids.insert(try row.integer(0)) }
+                    """, [work.rawValue, destination, now.nanoseconds, most])
             }
+            for row in found { ids.insert(try row.integer(0)) }
         }
         return try load(ids.subtracting(excluded).sorted(), limit: limit)
     }

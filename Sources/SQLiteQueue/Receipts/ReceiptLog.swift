@@ -56,8 +56,14 @@ actor ReceiptLog {
         let last = try opened.lastLine().map { String(decoding: $0, as: UTF8.self) }
         file = consume opened
         written = 0
-        if let last { try takeUp(last) }
-        if written > 0, try tailIsTorn() { try setAside("its last lines were torn") }
+        do throws(Failure) {
+            if let last { try takeUp(last) }
+            if written > 0, try tailIsTorn() { try setAside("its last lines were torn") }
+        } catch {
+            // What it holds is not known: nothing may be appended before it is.
+            file = nil
+            throw error
+        }
     }
 
     /// Whether lines that may not have been synced when the power failed have holes: a file system may have kept the end

@@ -48,19 +48,22 @@ extension Transaction {
             // A post under way goes on undisturbed; everything before it reads the file where it was just read.
             guard !stage.mayBeRegistered else { return }
             try move(version, to: row, takesObservation: true)
+            // A delay may be of an earlier run, whose instants mean nothing now.
             try setState(
-                version.delivery.state, of: version, note: "goes on at \(row.delivery.path)", at: question.now)
+                .working(stage), of: version, in: row.mapping, note: "goes on at \(row.delivery.path)",
+                at: question.now)
         case .held, .parked:
             try move(version, to: row, takesObservation: true)
             try setState(
-                version.delivery.state, of: version, note: "found at \(row.delivery.path)", at: question.now)
+                version.delivery.state, of: version, in: row.mapping, note: "found at \(row.delivery.path)",
+                at: question.now)
         case .abandoned(.gone), .abandoned(.superseded):
             try move(version, to: row, takesObservation: true)
             let isSuccessor = try hasRegistered(row.file, table: question.table, but: version.id)
             // Judged as if newly found: where an older content may be on the table, by one more examination.
             let admission: Admission = isSuccessor ? .examine : .examined
             try setState(
-                .working(.pending(admission)), of: version, resettingTally: true,
+                .working(.pending(admission)), of: version, in: row.mapping, resettingTally: true,
                 note: "its content is back at \(row.delivery.path)", at: question.now)
         case .abandoned(.ignored), .abandoned(.forgotten):
             break

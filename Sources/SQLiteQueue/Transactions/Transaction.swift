@@ -43,11 +43,14 @@ final class Transaction {
     }
 
     /// Writes a new state over a row from outside its runner: whoever holds it finds its copy stale.
+    ///
+    /// - Parameter mapping: whose row it is by now, where that is another's than it was read as: its pause holds.
     func setState(
-        _ state: DeliveryState, of row: DeliveryRow, resettingTally: Bool = false, note: String, at now: Timestamp
+        _ state: DeliveryState, of row: DeliveryRow, in mapping: Int64? = nil, resettingTally: Bool = false,
+        note: String, at now: Timestamp
     ) throws {
         let tally = resettingTally ? Delivery.Tally() : row.delivery.tally
-        try write(stored(state, tally, mapping: row.mapping), over: row.id, at: now)
+        try write(stored(state, tally, mapping: mapping ?? row.mapping), over: row.id, at: now)
         try self.note(note, delivery: row.id, file: row.file, at: now)
     }
 

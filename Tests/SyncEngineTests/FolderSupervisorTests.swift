@@ -1,0 +1,92 @@
+import SyncCore
+import SyncTestSupport
+import Synchronization
+import SystemPackage
+import Testing
+
+@testable import SyncEngine
+
+extension Review {
+    @Suite struct FolderSupervisorTests {
+        /// A folder on a server that has gone away: no question about it is ever answered, and none can be taken back.
+        private final class HangingSources: SourceReader {
+            let inner: any SourceReader
+            let folder: FilePath
+            private let asked = Mutex<[CheckedContinuation<Void, Never>]>([])
+
+            init(_ inner: any SourceReader, hangingAt folder: FilePath) {
+                self.inner = inner
+                self.folder = folder
+            }
+
+            deinit { for one in asked.withLock({ $0 }) { one.resume() } }
+
+            var isAsked: Bool { asked.withLock { !$0.isEmpty } }
+
+            /// The server is back.
+            func answer() {
+                for one in asked.withLock({ asked in
+                    defer { asked = [] }
+                    return asked
+                }) { one.resume() }
+            }
+
+            func problem(with folder: FilePath) async -> Failure? {
+                if folder == self.folder { await withCheckedContinuation { one in asked.withLock { $0.append(one) } } }
+                return await inner.problem(with: folder)
+            }
+
+            func look(at path: RelativePath, in folder: FilePath) async throws(Failure) -> FileLook? {
+                try await inner.look(at: path, in: folder)
+            }
+
+            func open(_ path: RelativePath, in folder: FilePath) async throws(Failure) -> any OpenSource {
+                try await inner.open(path, in: folder)
+            }
+
+            func root(of folder: FilePath) async -> FolderRoot? { await inner.root(of: folder) }
+
+            func device(above path: RelativePath, in folder: FilePath) async -> UInt64? {
+                await inner.device(above: path, in: folder)
+            }
+        }
+
+        @Test func anEditDoesNotWaitForAFolderThatDoesNotAnswer() async throws {
+            let fixture = try ReviewFixture()
+            try fixture.write("a/1.csv", [1])
+            try fixture.write("b/2.csv", [2])
+            let queue = try await fixture.openQueue()
+            let plain = fixture.ports(queue)
+            let sources = HangingSources(plain.sources, hangingAt: fixture.folder("a"))
+            let ports = EnginePorts(
+                clock: fixture.clock, scanner: plain.scanner, sources: sources, queue: queue, remote: fixture.remote,
+                random: { 0.5 })
+            let scanned = Mutex<[MappingID]>([])
+            let run = AgentRun(
+                configuration: Configuration(settings: AgentSettings(), mappings: [try fixture.mapping("a")]),
+                ports: ports, watcher: NoWatcher(), host: "host"
+            ) { report in
+                if case .scanned(let mapping, _) = report { scanned.withLock { $0.append(mapping) } }
+            }
+            let task = Task { try await run.run() }
+            while !sources.isAsked { try await Task.sleep(for: .milliseconds(5)) }
+            let polled = try fixture.mapping("b").polling
+            try await run.takeUp(Configuration(settings: AgentSettings(), mappings: [polled]))
+            while scanned.withLock({ $0.isEmpty }) { try await Task.sleep(for: .milliseconds(5)) }
+            sources.answer()
+            try await Task.sleep(for: .milliseconds(100))
+            // Who was sent away has nothing more to say.
+            #expect(scanned.withLock { Set($0) } == [polled.id])
+            task.cancel()
+            try? await task.value
+        }
+    }
+}
+
+extension Mapping {
+    fileprivate var polling: Mapping {
+        Mapping(
+            id: id, folder: folder, table: table, include: include, existing: existing, settle: settle,
+            uploadName: uploadName, watch: .poll)
+    }
+}
