@@ -80,6 +80,44 @@ extension Review {
             task.cancel()
             try? await task.value
         }
+
+        /// A start that waits for room on its disk goes by the mapping file as it is once there is room.
+        @Test func anEditWhileTheStartWaitsIsNotUndone() async throws {
+            let fixture = try ReviewFixture()
+            try fixture.write("a/1.csv", [1])
+            try fixture.write("b/2.csv", [2])
+            let isTakenUp = Flag()
+            let queue = QueueWithHooks(
+                try await fixture.openQueue(), Activity(),
+                before: CallHook { call, _ throws(Failure) in
+                    guard call.operation == .beginRun, !isTakenUp.isRaised else { return }
+                    throw Failure(.stateUnavailable, scope: .agent, "the disk is full")
+                })
+            let waits = Flag()
+            let scanned = Mutex<Set<MappingID>>([])
+            let run = AgentRun(
+                configuration: Configuration(
+                    settings: AgentSettings(), mappings: [try fixture.mapping("a").polling]),
+                ports: fixture.ports(queue), watcher: NoWatcher(), host: "host"
+            ) { report in
+                switch report {
+                case .queueProblem: waits.raise()
+                case .scanned(let mapping, _): scanned.withLock { _ = $0.insert(mapping) }
+                case .folderProblem, .folderState, .folderRoot, .tableReady, .tableProblem, .tableAnswers,
+                    .sourceProblem, .sending, .moved, .alive:
+                    break
+                }
+            }
+            let task = Task { try await run.run() }
+            while !waits.isRaised { try await Task.sleep(for: .milliseconds(5)) }
+            let edited = try fixture.mapping("b").polling
+            try await run.takeUp(Configuration(settings: AgentSettings(), mappings: [edited]))
+            isTakenUp.raise()
+            for _ in 0..<1000 where scanned.withLock({ $0.isEmpty }) { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(scanned.withLock { $0 } == [edited.id])
+            task.cancel()
+            try? await task.value
+        }
     }
 }
 

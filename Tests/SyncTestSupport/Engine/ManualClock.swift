@@ -14,6 +14,7 @@ public final class ManualClock: SyncClock {
         /// Milliseconds by which the wall clock is ahead of the monotonic one.
         var wallOffset: Int64
         var serial = 0
+        var fallenAsleep = 0
         var sleepers: [Int: Sleeper] = [:]
         var cancelled: Set<Int> = []
     }
@@ -36,6 +37,9 @@ public final class ManualClock: SyncClock {
         }
     }
 
+    /// How many have begun to sleep so far: time that is moved on from then on wakes them.
+    public var fallenAsleep: Int { state.withLock { $0.fallenAsleep } }
+
     /// Changes whenever somebody falls asleep or wakes.
     var changes: Int { state.withLock { $0.serial } }
 
@@ -53,6 +57,7 @@ public final class ManualClock: SyncClock {
                     let due = state.elapsed.addingReportingOverflow(duration.saturatingNanoseconds)
                     state.sleepers[number] = Sleeper(
                         due: due.overflow ? .max : due.partialValue, continuation: continuation)
+                    state.fallenAsleep += 1
                     return false
                 }
                 if isCancelled { continuation.resume(throwing: CancellationError()) }
