@@ -86,7 +86,7 @@ let package = Package(
         .executableTarget(name: "redivis-sync", dependencies: ["RedivisSyncCLI"], swiftSettings: strict),
 
         .target(
-            name: "SyncTestSupport", dependencies: ["SyncCore", crypto, system], path: "Tests/SyncTestSupport",
+            name: "SyncTestSupport", dependencies: ["SyncCore", crypto, logging, system], path: "Tests/SyncTestSupport",
             swiftSettings: strict),
         tests("SyncCore", [system], exclude: ["Scenarios", "Golden"]),
         tests("FolderWatch", ["SyncCore", system]),

@@ -161,7 +161,7 @@ struct APIWireTests {
 
     @Test("a warning is logged once for each text, and the rate limit is remembered")
     func warnings() async throws {
-        let lines = Lines()
+        let lines = LogLines()
         let next = Mutex(0)
         try await RawServer.serve { connection in
             // A slow machine may open another connection in between: what comes next is not told by the connection.
@@ -294,25 +294,9 @@ struct APIWireTests {
     }
 }
 
-/// Keeps the words of warnings.
-private final class Lines: LogHandler, Sendable {
-    private let words = Mutex<[String]>([])
-    var warnings: [String] { words.withLock { $0 } }
-    var metadata: Logger.Metadata {
-        get { [:] }
-        set {}
-    }
-    var logLevel: Logger.Level {
-        get { .trace }
-        set {}
-    }
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { nil }
-        set {}
-    }
-
-    func log(event: LogEvent) {
-        guard event.level == .warning, let said = event.metadata?["words"] else { return }
-        words.withLock { $0.append("\(said)") }
+extension LogLines {
+    /// The words of warnings.
+    fileprivate var warnings: [String] {
+        events.filter { $0.level == .warning }.compactMap { $0.metadata?["words"].map { "\($0)" } }
     }
 }

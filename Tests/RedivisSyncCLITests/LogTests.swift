@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Logging
 import SyncCore
+import SyncTestSupport
 import Synchronization
 import Testing
 
@@ -42,12 +43,14 @@ import Testing
 }
 
 @Suite struct TroubleLogTests {
-    private let lines = Lines()
+    private let lines = LogLines()
     private let time = Time()
 
     private var troubles: TroubleLog {
         TroubleLog(Logger(label: "test") { _ in lines }) { [time] in time.now }
     }
+
+    private var messages: [String] { lines.events.map { "\($0.message)" } }
 
     @Test func oneTroubleIsToldOnceAMinute() {
         let troubles = troubles
@@ -56,7 +59,7 @@ import Testing
             time.pass(.seconds(1))
         }
         troubles.write(.warning, "away", about: "b", [:])
-        #expect(lines.messages == ["away", "away", "away", "away"])
+        #expect(messages == ["away", "away", "away", "away"])
     }
 
     /// However their minutes lie beside one another.
@@ -70,12 +73,12 @@ import Testing
                 troubles.writeWhereQuiet(.info, "waiting", [:])
             }
         }
-        #expect(!lines.messages.contains("waiting"))
+        #expect(!messages.contains("waiting"))
         for _ in 0..<180 {
             time.pass(.seconds(1))
             troubles.writeWhereQuiet(.info, "waiting", [:])
         }
-        #expect(lines.messages.count { $0 == "waiting" } == 3)
+        #expect(messages.count { $0 == "waiting" } == 3)
     }
 }
 
@@ -83,23 +86,4 @@ private final class Time: Sendable {
     private let instant = Mutex(ContinuousClock.now)
     var now: ContinuousClock.Instant { instant.withLock { $0 } }
     func pass(_ duration: Duration) { instant.withLock { $0 += duration } }
-}
-
-private final class Lines: LogHandler, Sendable {
-    private let said = Mutex<[String]>([])
-    var messages: [String] { said.withLock { $0 } }
-    var metadata: Logger.Metadata {
-        get { [:] }
-        set {}
-    }
-    var logLevel: Logger.Level {
-        get { .trace }
-        set {}
-    }
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { nil }
-        set {}
-    }
-
-    func log(event: LogEvent) { said.withLock { $0.append("\(event.message)") } }
 }
