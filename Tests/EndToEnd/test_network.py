@@ -87,6 +87,21 @@ def test_t23_a_proxy_that_refuses_for_a_while(world: World) -> None:
         assert world.record.counts()["post-uploads"] == 5
 
 
+def test_why_tells_what_a_queued_file_waits_for(world: World) -> None:
+    path = world.write("a.csv", 1000)
+    with far_away(world.sandbox, world.root / "tls") as far:
+        agent = world.agent(api=far.api, ca_file=str(far.authority.file), **BY_EVENTS).map(world.folder)
+        agent.environment = {"ALL_PROXY": f"127.0.0.1:{far.proxy.port}"}
+        far.proxy.refuse("407 Proxy Authentication Required")
+        with watching(agent) as run:
+            words = "a transfer takes it once this is over: table"
+            run.wait(lambda: words in agent.call("why", str(path)).text, 30, "the table's trouble is told")
+            assert "asks for a user name and a password (407)" in agent.call("why", str(path), "--json").text
+            far.proxy.accept()
+            settle_and_judge(world, run, seconds=90)
+        assert words not in agent.call("why", str(path)).text
+
+
 def test_loopback_is_reached_directly_whatever_is_named(world: World) -> None:
     world.write("a.csv", b"a\n")
     agent = world.agent().map(world.folder)

@@ -113,7 +113,7 @@ import Testing
 @Suite struct NextStepTests {
     @Test(arguments: PublicState.allCases)
     func whateverIsNotAtItsEndSaysWhatComesNext(state: PublicState) {
-        let next = NextStep.text(of: state, nil, settle: .seconds(30))
+        let next = NextStep.text(of: state, nil, settle: .seconds(30), obstacle: nil)
         switch state {
         case .delivered, .gone, .superseded, .ignored: #expect(next == nil)
         case .settling, .queued, .uploading, .registering, .importing, .waiting, .held, .parked:
@@ -123,6 +123,7 @@ import Testing
 
     @Test func theTimeOfTheNextTryIsTold() {
         let waiting = DeliveryState.waiting(.opening, Given.delay)
-        #expect(NextStep.text(of: .waiting, waiting, settle: nil)?.contains("2026-03-01 09:30:12Z") == true)
+        #expect(
+            NextStep.text(of: .waiting, waiting, settle: nil, obstacle: nil)?.contains("2026-03-01 09:30:12Z") == true)
     }
 }

@@ -103,7 +103,8 @@ extension AgentBoard.State {
                 }
             problems.append(
                 AgentProblem(
-                    kind, "table \(table): \(trouble.words)", since: trouble.since, remedy: trouble.failure?.hint))
+                    kind, "table \(table): \(trouble.words)", table: table.text, since: trouble.since,
+                    remedy: trouble.failure?.hint))
         }
         problems += tokens.sorted { $0.key < $1.key }.map { words, trouble in
             AgentProblem(.token, words, since: trouble.since)

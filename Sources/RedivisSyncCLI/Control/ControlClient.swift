@@ -19,6 +19,11 @@ struct ControlClient: Sendable {
     /// More than the longest answer (`ControlOutcome.mostListed` lines).
     private static let longestAnswer = 64 << 20
 
+    /// An agent that is alive answers this at once.
+    func status() async throws(CommandFailure) -> ControlAnswer? {
+        try await answer(to: .status, within: .seconds(2))
+    }
+
     /// - Parameter patience: until the answer; else as the request says.
     /// - Returns: `nil` where nobody listens.
     func answer(to request: ControlRequest, within patience: Duration? = nil) async throws(CommandFailure)

@@ -53,7 +53,8 @@ struct OnceDuties: AgentDuties {
                 AgentProblem(.folder, failure.summary, mapping: mapping, remedy: failure.hint)
             }
             + counts.tableProblems.sorted { $0.key.text < $1.key.text }.map { table, failure in
-                AgentProblem(.table, "table \(table): \(failure.summary)", remedy: failure.hint)
+                AgentProblem(
+                    .table, "table \(table): \(failure.summary)", table: table.text, remedy: failure.hint)
             }
         return .status(status)
     }

@@ -39,8 +39,6 @@ actor StatusReader {
     private var unreleased: [UnreleasedFiles] = []
     private var unreleasedAt: ContinuousClock.Instant?
 
-    /// An agent that is alive answers at once.
-    private static let patience: Duration = .seconds(2)
     /// Counting what is unreleased costs with the number of uploads.
     private static let unreleasedPause: Duration = .seconds(10)
     private static let mostUnreleased = 100_000
@@ -74,7 +72,7 @@ actor StatusReader {
 
     private func ask(_ facts: inout StatusFacts) async {
         do throws(CommandFailure) {
-            let answer = try await ControlClient(state: setup.statePath).answer(to: .status, within: Self.patience)
+            let answer = try await ControlClient(state: setup.statePath).status()
             switch answer {
             case .status(let status)?: facts.agent = status
             case .refused(let refusal)?: facts.silence = "the running agent refuses to tell: \(refusal)"

@@ -2,13 +2,19 @@ import SyncCore
 
 /// What happens next with a file version, and when; `nil` where nothing does.
 enum NextStep {
-    /// - Parameter settle: the quiet time of its mapping, where that is known.
-    static func text(of state: PublicState, _ stored: DeliveryState?, settle: Duration?) -> String? {
+    /// - Parameters:
+    ///   - settle: the quiet time of its mapping, where that is known.
+    ///   - obstacle: why nothing is begun for its mapping now.
+    static func text(
+        of state: PublicState, _ stored: DeliveryState?, settle: Duration?, obstacle: String?
+    ) -> String? {
         switch state {
         case .settling:
             let quiet = settle.map { "unchanged for \(Words.duration($0))" } ?? "unchanged for its quiet time"
             return "it is queued once it is \(quiet) and nobody has it open for writing"
-        case .queued: return "the next free transfer of a run takes it"
+        case .queued:
+            return obstacle.map { "a transfer takes it once this is over: \($0)" }
+                ?? "the next free transfer of a run takes it"
         case .uploading:
             return "a run goes on sending from what the storage host has confirmed"
         case .registering: return "a run registers it on the table, after looking whether it is there"

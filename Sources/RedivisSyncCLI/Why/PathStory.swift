@@ -97,10 +97,11 @@ extension PathStory {
         path = absolute.text
         pathBase64 = absolute.base64
         let reader = try setup.openReader()
+        let agent = await AgentStatus.ofRunning(setup)
         var places: [Place] = []
         do throws(Failure) {
             for place in MappedPath.all(of: argument, in: setup.configuration) {
-                places.append(try await Place(place, setup.configuration, reader))
+                places.append(try await Place(place, setup.configuration, reader, agent))
             }
         } catch {
             throw CommandFailure(error)
@@ -110,11 +111,13 @@ extension PathStory {
 }
 
 extension PathStory.Place {
-    init(_ place: MappedPath, _ configuration: Configuration, _ reader: QueueReader?) async throws(Failure) {
+    init(
+        _ place: MappedPath, _ configuration: Configuration, _ reader: QueueReader?, _ agent: AgentStatus?
+    ) async throws(Failure) {
         let found = PathKind.of(place.path, below: place.mapping.folder)
         let mapped = place.mapping
         let trouble = await Self.trouble(with: place, found)
-        versions = try await PathStory.Version.all(of: place, reader)
+        versions = try await PathStory.Version.all(of: place, reader, obstacle: agent?.obstacle(for: mapped))
         journal =
             try await reader?.journal(at: place.path, mapping: mapped.id).filter { $0.delivery == nil }
             .map(PathStory.Event.init) ?? []
@@ -161,29 +164,47 @@ extension PathStory.Place {
 }
 
 extension PathStory.Version {
-    static func all(of place: MappedPath, _ reader: QueueReader?) async throws(Failure) -> [PathStory.Version] {
+    static func all(
+        of place: MappedPath, _ reader: QueueReader?, obstacle: String?
+    ) async throws(Failure) -> [PathStory.Version] {
         guard let reader else { return [] }
         var versions: [PathStory.Version] = []
         for summary in try await reader.versions(at: place.path, mapping: place.mapping.id) {
             var journal: [PathStory.Event] = []
             if let id = summary.id { journal = try await reader.journal(of: id).map(PathStory.Event.init) }
-            versions.append(PathStory.Version(summary, place.mapping, journal))
+            versions.append(PathStory.Version(summary, place.mapping, journal, obstacle))
         }
         return versions
     }
 
-    private init(_ summary: DeliverySummary, _ mapping: Mapping, _ journal: [PathStory.Event]) {
+    private init(
+        _ summary: DeliverySummary, _ mapping: Mapping, _ journal: [PathStory.Event], _ obstacle: String?
+    ) {
         file = FileEntry(summary, in: mapping)
         state = summary.state
         next =
             summary.pause != nil
             ? "nothing until its mapping is resumed"
-            : NextStep.text(of: summary.state, summary.delivery?.state, settle: mapping.settle.quiet)
+            : NextStep.text(
+                of: summary.state, summary.delivery?.state, settle: mapping.settle.quiet, obstacle: obstacle)
         attempts = summary.delivery.map {
             PathStory.Attempts(sessionsOpened: $0.tally.sessionsOpened, failuresInARow: $0.tally.failures)
         }
         receipt = summary.delivery.flatMap { PathStory.ReceiptEntry($0.state) }
         self.journal = journal
+    }
+}
+
+extension AgentStatus {
+    /// - Returns: `nil` where none runs or none tells: what the queue says is enough then.
+    fileprivate static func ofRunning(_ setup: Setup) async -> AgentStatus? {
+        guard case .status(let status)? = try? await ControlClient(state: setup.statePath).status() else { return nil }
+        return status
+    }
+
+    /// Why nothing is begun for the files of a mapping.
+    fileprivate func obstacle(for mapping: Mapping) -> String? {
+        problems.first { $0.kind == .state || $0.table == mapping.table.text }?.text
     }
 }
 

@@ -137,16 +137,20 @@ public struct AgentProblem: Hashable, Codable, Sendable {
     public var kind: Kind
     public var text: String
     public var mapping: MappingID?
+    /// Of all mappings that deliver to it; as the mapping file spells it.
+    public var table: String?
     public var since: Timestamp?
     /// What to do; `nil` where it passes by itself.
     public var remedy: String?
 
     public init(
-        _ kind: Kind, _ text: String, mapping: MappingID? = nil, since: Timestamp? = nil, remedy: String? = nil
+        _ kind: Kind, _ text: String, mapping: MappingID? = nil, table: String? = nil, since: Timestamp? = nil,
+        remedy: String? = nil
     ) {
         self.kind = kind
         self.text = text
         self.mapping = mapping
+        self.table = table
         self.since = since
         self.remedy = remedy
     }
