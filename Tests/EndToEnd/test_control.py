@@ -140,7 +140,7 @@ def queue_behind_a_transfer(world: World, agent: Agent) -> None:
 
 @pytest.fixture
 def pausing(world: World) -> Agent:
-    world.open_sandbox("--fault", "put-chunk:*:wait=400")
+    world.open_sandbox("--fault", "put-chunk:*:wait=800")
     world.write("a.bin", 4 * MIB)
     world.write("b.csv", b"b\n")
     world.write("c.csv", b"c\n")
