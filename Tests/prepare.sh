@@ -6,7 +6,7 @@ DEBIAN_PACKAGES=(
     libncurses6 libxml2 binutils g++ libc6-dev libstdc++-12-dev git ca-certificates tzdata
     libsqlite3-dev zlib1g-dev
     python3 python3-venv curl openssl
-    bubblewrap python3-seccomp systemd
+    bubblewrap python3-seccomp systemd bindfs
 )
 SWIFT_MAJOR=6
 SWIFT_MINOR=2

@@ -21,6 +21,14 @@ enum FileTrouble {
             kind, scope: .destination, "cannot list the folder \(shown): \(words(for: code))", hint: hint)
     }
 
+    /// Calls into the folder do not come back: no statement about any of its files.
+    static func silence(of folder: FilePath) -> Failure {
+        Failure(
+            .sourceGone, scope: .destination,
+            "the folder \(RelativePath.printable(bytes(of: folder))) does not answer",
+            hint: "look after its disk or file server (journalctl -k); it is gone on with as soon as it answers")
+    }
+
     static func gone(_ path: RelativePath, in folder: FilePath, _ reason: String) -> Failure {
         let file = "\(RelativePath.printable(bytes(of: folder)))/\(path)"
         return Failure(.sourceGone, "\(file) \(reason)", hint: "nothing to do: what is there now is looked at anew")

@@ -99,6 +99,10 @@ final class HashingReader: Sendable {
         }
     }
 
+    private func strand() {
+        perform(state.withLock { $0.strand(with: threads.silence) })
+    }
+
     // MARK: The lanes
 
     private func perform(_ errands: ReadingState.Errands) {
@@ -206,13 +210,15 @@ final class HashingReader: Sendable {
         var filled = 0
         while filled < piece.count {
             let rest = UnsafeMutableRawBufferPointer(rebasing: piece[filled...])
-            let count = pread(file.descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(filled))
+            let (count, code) = try threads.call(givingUp: { [weak self] in self?.strand() }) {
+                (pread(file.descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(filled)), errno)
+            }
             if count > 0 {
                 filled += count
             } else if count == 0 {
                 throw shorter(offset + Int64(filled), expected)
-            } else if errno != EINTR {
-                throw trouble(errno)
+            } else if code != EINTR {
+                throw trouble(code)
             }
         }
     }

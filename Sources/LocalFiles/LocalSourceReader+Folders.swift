@@ -6,7 +6,7 @@ import SystemPackage
 extension LocalSourceReader {
     public func problem(with folder: FilePath) async -> Failure? {
         do throws(Failure) {
-            try await threads.run { () throws(Failure) in _ = try Self.listable(folder) }
+            try await threads(of: folder).run(tries: true) { () throws(Failure) in _ = try Self.listable(folder) }
             return nil
         } catch {
             return error
@@ -14,7 +14,7 @@ extension LocalSourceReader {
     }
 
     public func root(of folder: FilePath) async -> FolderRoot? {
-        try? await threads.run { () throws(Failure) in
+        try? await threads(of: folder).run { () throws(Failure) in
             let root = try Self.listable(folder)
             guard case .success(let status) = root.status() else { throw FileTrouble.failure(errno, folder: folder) }
             return FolderRoot(
@@ -24,7 +24,7 @@ extension LocalSourceReader {
     }
 
     public func device(above path: RelativePath, in folder: FilePath) async -> UInt64? {
-        try? await threads.run { () throws(Failure) in
+        try? await threads(of: folder).run { () throws(Failure) in
             let root = try OpenFile.folder(folder)
             var nearest = root
             // Down from the folder, as far as there is something.

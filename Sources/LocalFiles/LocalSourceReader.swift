@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import SyncCore
+import Synchronization
 import SystemPackage
 
 /// Opens and observes files of mapped folders on this machine.
@@ -9,17 +10,32 @@ import SystemPackage
 /// RESOLVE_NO_SYMLINKS). What is no regular file is never opened: first only the place is looked at (O_PATH), so
 /// that a device or a FIFO does not notice. Sources are opened for reading only.
 public final class LocalSourceReader: SourceReader {
-    let threads: WorkerThreads
+    private let threadLimit: Int
+    private let patience: Duration
+    // Looks and readers come from any task.
+    private let pools = Mutex<[FilePath: WorkerThreads]>([:])
     private let devices: LocalDevices
 
-    /// - Parameter threadLimit: how many threads may block in the file system at once; they start when needed.
+    /// - Parameter threadLimit: how many threads may block in one folder at once; they start when needed.
     public convenience init(threadLimit: Int = 16) {
         self.init(threadLimit: threadLimit, answersFromCache: true)
     }
 
-    init(threadLimit: Int, answersFromCache: Bool) {
-        threads = WorkerThreads(limit: threadLimit)
+    init(threadLimit: Int, answersFromCache: Bool, patience: Duration = WorkerThreads.patience) {
+        self.threadLimit = threadLimit
+        self.patience = patience
         devices = LocalDevices(isUsed: answersFromCache)
+    }
+
+    /// Each folder has its own, so that one that does not answer keeps no other waiting.
+    func threads(of folder: FilePath) -> WorkerThreads {
+        pools.withLock { pools in
+            if let known = pools[folder] { return known }
+            let threads = WorkerThreads(
+                limit: threadLimit, patience: patience, silence: FileTrouble.silence(of: folder))
+            pools[folder] = threads
+            return threads
+        }
     }
 
     /// Has SIGIO ignored, process-wide; to be called once, when the program starts.
@@ -36,7 +52,7 @@ public final class LocalSourceReader: SourceReader {
             return look
         }
         let devices = devices
-        return try await threads.run { () throws(Failure) in
+        return try await threads(of: folder).run { () throws(Failure) in
             let root = try OpenFile.folder(folder)
             devices.learn(from: root)
             return try Self.look(at: path, in: folder, beneath: root)
@@ -45,7 +61,7 @@ public final class LocalSourceReader: SourceReader {
 
     public func open(_ path: RelativePath, in folder: FilePath) async throws(Failure) -> any OpenSource {
         let file = try await openFile(path, in: folder)
-        return LocalOpenSource(file: file, path: path, folder: folder, threads: threads, devices: devices)
+        return LocalOpenSource(file: file, path: path, folder: folder, threads: threads(of: folder), devices: devices)
     }
 
     private func openFile(_ path: RelativePath, in folder: FilePath) async throws(Failure) -> OpenFile {
@@ -53,7 +69,7 @@ public final class LocalSourceReader: SourceReader {
             return file
         }
         let devices = devices
-        return try await threads.run { () throws(Failure) in
+        return try await threads(of: folder).run { () throws(Failure) in
             let root = try OpenFile.folder(folder)
             devices.learn(from: root)
             return try Self.open(path, in: folder, beneath: root)

@@ -93,6 +93,8 @@ struct ReadingState: Sendable {
     private var lagging: [Lagging] = []
     private var spare: [[UInt8]] = []
     private(set) var failure: Failure?
+    /// The reading lane is with a call that does not come back: nobody waits for it, and nothing is read any more.
+    private var isStranded = false
     private var consumers: [(run: UInt64, continuation: Consumer)] = []
     private var waiters: [Waiter] = []
 
@@ -124,7 +126,7 @@ struct ReadingState: Sendable {
         self.delivers = delivers
         ready = []
         spare = []
-        failure = nil
+        if !isStranded { failure = nil }
         isPaused = false
         return next()
     }
@@ -136,6 +138,12 @@ struct ReadingState: Sendable {
     mutating func interrupt(with failure: Failure) -> Errands {
         self.failure = self.failure ?? failure
         return next()
+    }
+
+    /// The reading lane does not come back. Whatever it still brings meets nobody.
+    mutating func strand(with failure: Failure) -> Errands {
+        isStranded = true
+        return interrupt(with: failure)
     }
 
     /// Gives the file up. What is under way ends by itself and meets nobody.
@@ -179,6 +187,7 @@ struct ReadingState: Sendable {
     }
 
     mutating func finished(_ order: ReadOrder, with outcome: Result<ReadOutcome, Failure>) -> Errands {
+        guard !isStranded else { return next() }
         switch outcome {
         case .failure(let failure):
             self.failure = failure
@@ -261,9 +270,10 @@ struct ReadingState: Sendable {
     }
 
     private func isQuiet(_ waiter: Waiter) -> Bool {
-        switch waiter.quiet {
-        case .reading: !isReading
-        case .everything: !isReading && !isDigesting
+        let isReadQuiet = !isReading || isStranded
+        return switch waiter.quiet {
+        case .reading: isReadQuiet
+        case .everything: isReadQuiet && !isDigesting
         }
     }
 

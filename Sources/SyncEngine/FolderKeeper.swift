@@ -17,6 +17,7 @@ actor FolderKeeper {
     private let scanBell = WorkBell()
     private var mode = WatchMode.events
     private var mustScan = true
+    private var isScanning = false
     /// Something was heard of and could not be looked at: found by a scan, but not by one after the other.
     private var scansSoon = false
     private let roots: KnownRoots
@@ -28,6 +29,8 @@ actor FolderKeeper {
 
     /// How often a folder that is not there is looked for.
     static let absencePause: Duration = .seconds(2)
+    /// How often a scan that is under way is looked after.
+    static let silencePause: Duration = .seconds(30)
     static let shortestPoll: Duration = .seconds(1)
     /// How soon a scan follows that is wanted, and that may come to nothing again.
     static let soon: Duration = .seconds(10)
@@ -133,6 +136,7 @@ actor FolderKeeper {
         try await withThrowingTaskGroup(of: Void.self) { group in
             if let watch { group.addTask { await self.listen(to: watch) } }
             group.addTask { try await self.scanWhenDue() }
+            group.addTask { try await self.watchScans() }
             defer { group.cancelAll() }
             try await group.next()
         }
@@ -199,6 +203,23 @@ actor FolderKeeper {
 
     // MARK: Scans
 
+    /// A scan waits for a folder that does not answer for as long as that takes: it is told meanwhile.
+    private func watchScans() async throws {
+        while true {
+            try await ports.clock.sleep(for: Self.silencePause)
+            guard isScanning, var problem = await absence() else { continue }
+            while true {
+                try Task.checkCancellation()
+                tell(.unmounted(problem))
+                await remember(nil)
+                try await ports.clock.sleep(for: Self.absencePause)
+                guard let next = await absence() else { break }
+                problem = next
+            }
+            tell(isScanning ? .scanning : state)
+        }
+    }
+
     private struct LastScan {
         let end: MonotonicInstant
         let took: Duration
@@ -240,6 +261,8 @@ actor FolderKeeper {
 
     /// - Returns: `nil` where the queue could not be used: it is to be scanned again.
     private func scanned() async throws -> Bool? {
+        isScanning = true
+        defer { isScanning = false }
         do {
             return try await intake.scan(mapping, onNews: onNews)
         } catch let failure as Failure where failure.kind == .stateUnavailable {

@@ -27,6 +27,9 @@ class Mounts:
     def run(self, *command: str | Path) -> None:
         subprocess.run([*self.prefix, *map(str, command)], check=True, timeout=20)
 
+    def is_mounted(self, place: Path) -> bool:
+        return subprocess.run([*self.prefix, "mountpoint", "-q", str(place)], timeout=20).returncode == 0
+
     def write(self, path: Path, content: bytes) -> None:
         subprocess.run([*self.prefix, "sh", "-c", 'cat > "$0"', str(path)], input=content, check=True, timeout=20)
 

@@ -144,7 +144,7 @@ struct LookTests {
         defer { flag.raise() }
         let (link, aside, target) = (folder.name("a"), folder.name("aside"), outside.path.string)
         // A thread of its own: Swift's are as few as there are processors, and this one never gives way.
-        let disturber = WorkerThreads(limit: 1)
+        let disturber = WorkerThreads(limit: 1, silence: .silent)
         disturber.submit {
             while !flag.isRaised {
                 _ = rename(link, aside)
@@ -261,7 +261,7 @@ struct LookTests {
         let name = folder.name("a.csv")
         let flag = Flag()
         defer { flag.raise() }
-        let disturber = WorkerThreads(limit: 1)
+        let disturber = WorkerThreads(limit: 1, silence: .silent)
         disturber.submit {
             while !flag.isRaised {
                 let writer = open(name, O_WRONLY)

@@ -118,6 +118,89 @@ extension Review {
             task.cancel()
             try? await task.value
         }
+
+        /// Waits in the midst of a scan, as for a directory on a server that has gone away.
+        private final class HangingScanner: FolderScanner {
+            let isAsked = Flag()
+            let answers = Flag()
+
+            func scan(
+                _ folder: FilePath, recursive: Bool, batchSize: Int,
+                skipsDirectory: @escaping @Sendable (RelativePath) -> Bool,
+                handle: @Sendable ([SeenFile]) async throws -> Void
+            ) async throws -> ScanReport {
+                isAsked.raise()
+                while !answers.isRaised { try? await Task.sleep(for: .milliseconds(5)) }
+                return ScanReport()
+            }
+        }
+
+        private struct SilentSources: SourceReader {
+            let inner: any SourceReader
+            let isSilent: Flag
+            let answersAgain: Flag
+
+            func problem(with folder: FilePath) async -> Failure? {
+                isSilent.isRaised && !answersAgain.isRaised
+                    ? Failure(.sourceGone, scope: .destination, "it does not answer") : nil
+            }
+
+            func look(at path: RelativePath, in folder: FilePath) async throws(Failure) -> FileLook? {
+                try await inner.look(at: path, in: folder)
+            }
+
+            func open(_ path: RelativePath, in folder: FilePath) async throws(Failure) -> any OpenSource {
+                try await inner.open(path, in: folder)
+            }
+
+            func root(of folder: FilePath) async -> FolderRoot? { await inner.root(of: folder) }
+
+            func device(above path: RelativePath, in folder: FilePath) async -> UInt64? {
+                await inner.device(above: path, in: folder)
+            }
+        }
+
+        @Test(.timeLimit(.minutes(1))) func aFolderThatFallsSilentUnderAScanIsTold() async throws {
+            let fixture = try ReviewFixture()
+            try fixture.write("a/1.csv", [1])
+            let queue = try await fixture.openQueue()
+            let (isSilent, answersAgain) = (Flag(), Flag())
+            let scanner = HangingScanner()
+            let ports = EnginePorts(
+                clock: fixture.clock, scanner: scanner,
+                sources: SilentSources(
+                    inner: fixture.ports(queue).sources, isSilent: isSilent, answersAgain: answersAgain),
+                queue: queue, remote: fixture.remote, random: { 0.5 })
+            let told = Mutex<[String]>([])
+            let run = AgentRun(
+                configuration: Configuration(settings: AgentSettings(), mappings: [try fixture.mapping("a").polling]),
+                ports: ports, watcher: NoWatcher(), host: "host"
+            ) { report in
+                guard case .folderState(_, let state) = report else { return }
+                let word =
+                    switch state {
+                    case .scanning: "scanning"
+                    case .unmounted(let failure): failure.summary
+                    case .watching, .polling, .partly: "scanned"
+                    }
+                told.withLock { $0.append(word) }
+            }
+            let task = Task { try await run.run() }
+            func until(_ states: [String]) async throws {
+                while told.withLock({ Array($0.prefix(states.count)) }) != states {
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+            }
+            while !scanner.isAsked.isRaised { try await Task.sleep(for: .milliseconds(5)) }
+            isSilent.raise()
+            try await until(["scanning", "it does not answer"])
+            answersAgain.raise()
+            try await until(["scanning", "it does not answer", "scanning"])
+            scanner.answers.raise()
+            try await until(["scanning", "it does not answer", "scanning", "scanned"])
+            task.cancel()
+            try? await task.value
+        }
     }
 }
 

@@ -24,6 +24,8 @@ final class RunBoard: Sendable {
         var sent: Int64 = 0
         var transfers: [DeliveryID: Transfer] = [:]
         var folderProblems: [MappingID: Failure] = [:]
+        /// As last told, but for scans.
+        var folderStates: [MappingID: FolderState] = [:]
         var tableProblems: [TableReference: Failure] = [:]
         var unreadableEntries = 0
     }
@@ -90,6 +92,11 @@ final class RunBoard: Sendable {
     }
 
     private func told(_ state: FolderState, of mapping: MappingID) {
+        // A folder that is polled is scanned again and again, and is what it was after each.
+        let isNews = counts.withLock { counts in
+            state == .scanning || counts.folderStates.updateValue(state, forKey: mapping) != state
+        }
+        guard isNews else { return }
         switch state {
         case .watching, .scanning: logger.debug("folder", metadata: ["mapping": "\(mapping)", "state": "\(state)"])
         case .polling(let gap), .partly(_, _, let gap):
