@@ -39,6 +39,13 @@ extension LocalSourceReader {
         }
     }
 
+    /// What `body` says, which asks the file system of the folder; `nil` where that does not answer.
+    public func answer<Value: Sendable>(
+        of folder: FilePath, _ body: @escaping @Sendable () -> Value
+    ) async -> Value? {
+        try? await threads(of: folder).run(tries: true) { body() }
+    }
+
     private static func listable(_ folder: FilePath) throws(Failure) -> OpenFile {
         let descriptor = folder.withPlatformString { Glibc.open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         guard descriptor >= 0 else { throw FileTrouble.failure(errno, folder: folder) }

@@ -10,18 +10,23 @@ import SystemPackage
 /// RESOLVE_NO_SYMLINKS). What is no regular file is never opened: first only the place is looked at (O_PATH), so
 /// that a device or a FIFO does not notice. Sources are opened for reading only.
 public final class LocalSourceReader: SourceReader {
+    /// Of calls into a folder: far more than a disk takes to spin up, or a file server to go over to its neighbour.
+    public static let patience: Duration = .seconds(30)
+
     private let threadLimit: Int
     private let patience: Duration
     // Looks and readers come from any task.
     private let pools = Mutex<[FilePath: WorkerThreads]>([:])
     private let devices: LocalDevices
 
-    /// - Parameter threadLimit: how many threads may block in one folder at once; they start when needed.
-    public convenience init(threadLimit: Int = 16) {
-        self.init(threadLimit: threadLimit, answersFromCache: true)
+    /// - Parameters:
+    ///   - threadLimit: how many threads may block in one folder at once; they start when needed.
+    ///   - patience: how long a file system may take for one call.
+    public convenience init(threadLimit: Int = 16, patience: Duration = LocalSourceReader.patience) {
+        self.init(threadLimit: threadLimit, answersFromCache: true, patience: patience)
     }
 
-    init(threadLimit: Int, answersFromCache: Bool, patience: Duration = WorkerThreads.patience) {
+    init(threadLimit: Int, answersFromCache: Bool, patience: Duration = LocalSourceReader.patience) {
         self.threadLimit = threadLimit
         self.patience = patience
         devices = LocalDevices(isUsed: answersFromCache)

@@ -11,9 +11,6 @@ import Synchronization
 final class WorkerThreads: Sendable {
     typealias Job = @Sendable () -> Void
 
-    /// Far more than a disk takes to spin up, or a file server to go over to its neighbour.
-    static let patience: Duration = .seconds(30)
-
     private let queue: JobQueue
     private let patience: Duration
     /// What is said of a call that does not come back in time.
@@ -27,7 +24,7 @@ final class WorkerThreads: Sendable {
         var isWatched = false
     }
 
-    init(limit: Int, patience: Duration = WorkerThreads.patience, silence: Failure) {
+    init(limit: Int, patience: Duration = LocalSourceReader.patience, silence: Failure) {
         queue = JobQueue(limit: limit)
         self.patience = patience
         self.silence = silence

@@ -24,7 +24,7 @@ public enum OwnPaths {
     }
 
     /// From the root, without `.` and `..`.
-    static func absolute(_ path: FilePath) -> FilePath {
+    public static func absolute(_ path: FilePath) -> FilePath {
         guard path.isRelative else { return path.lexicallyNormalized() }
         return (realPath(".") ?? "/").pushing(path).lexicallyNormalized()
     }

@@ -92,8 +92,8 @@ struct Setup: Sendable {
     func goingOn(with file: LoadedMappingFile) -> Setup { Setup(self, goingOnWith: file) }
 
     /// Nothing of the agent's own may lie in a mapped folder: it would be uploaded, and the token with it.
-    func refuseOwnFilesInFolders(_ tokens: LiveTokens) throws(CommandFailure) {
-        let problems = problemsOfOwnFiles(in: file, tokens: tokens.files)
+    func refuseOwnFilesInFolders(_ tokens: LiveTokens) async throws(CommandFailure) {
+        let problems = await problemsOfOwnFiles(in: file, tokens: tokens.files)
         guard problems.isEmpty else {
             throw CommandFailure(problems)
         }
@@ -101,13 +101,31 @@ struct Setup: Sendable {
 
     /// - Parameter tokens: where tokens were found, as far as in files; those that the mapping file names are looked at
     ///   in any case.
-    func problemsOfOwnFiles(in file: LoadedMappingFile, tokens: [FilePath] = []) -> [MappingProblem] {
+    func problemsOfOwnFiles(in file: LoadedMappingFile, tokens: [FilePath] = []) async -> [MappingProblem] {
         var own = [LoadedMappingFile.OwnPath("the state directory", statePath)]
         let named = [configuration.settings.tokenFile] + file.configuration.mappings.map(\.tokenFile)
         own += Set(tokens + named.compactMap { $0 }).sorted { $0.string < $1.string }.map {
             .init("the token file", $0)
         }
-        return file.problems(ofOwn: own)
+        let places = await Self.places(of: Set(file.configuration.mappings.map(\.folder)))
+        return file.problems(ofOwn: own) { places[$0] ?? OwnPaths.resolved($0) }
+    }
+
+    /// One for the whole process: it remembers which folders do not answer.
+    private static let lookout = LocalSourceReader(patience: .seconds(5))
+
+    /// Where folders really lie. One that does not answer is where its name says: nothing of ours was read in it just
+    /// now.
+    private static func places(of folders: Set<FilePath>) async -> [FilePath: FilePath] {
+        return await withTaskGroup(of: (FilePath, FilePath).self) { group in
+            for folder in folders {
+                group.addTask {
+                    let place = await lookout.answer(of: folder) { OwnPaths.resolved(folder) }
+                    return (folder, place ?? OwnPaths.absolute(folder))
+                }
+            }
+            return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+        }
     }
 
     /// - Throws: where no mapping's token can be used.

@@ -25,6 +25,10 @@ public actor FolderIntake {
     /// How soon a file whose ready marker is not there is looked at again. An event of the marker comes before that.
     static let markerRecheck: Duration = .seconds(60)
 
+    /// When files that could not be looked at are looked at again: all at the same moments, so that those of a folder
+    /// that is away for days cost a few transactions, and not one each.
+    static let troubleRecheck: Duration = .seconds(10)
+
     public init(
         configuration: LiveConfiguration, ports: EnginePorts, host: String, observer: @escaping EngineObserver
     ) {
@@ -209,7 +213,7 @@ public actor FolderIntake {
             look = try await ports.sources.look(at: file.path, in: mapping.folder)
         } catch  where error.kind != .unreadable || error.scope != .delivery {
             // The machine is short of something, or the folder is not there: neither says anything about the file.
-            return .lookAgain(file, at: ports.clock.now().monotonic.advanced(by: SettlePolicy.writerRecheck))
+            return .lookAgain(file, at: ports.clock.now().monotonic.next(multipleOf: Self.troubleRecheck))
         } catch {
             // It goes into the queue all the same, where opening it fails again and a person can read why.
             observer(.sourceProblem(mapping.id, file.path, error))

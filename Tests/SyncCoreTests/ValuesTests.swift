@@ -123,6 +123,11 @@ import Testing
         #expect(MonotonicInstant(run: 1, nanoseconds: .max).advanced(by: .nanoseconds(1)).nanoseconds == .max)
         #expect(MonotonicInstant(run: 1, nanoseconds: .min).advanced(by: .nanoseconds(-1)).nanoseconds == .min)
         #expect(instant.advanced(by: .milliseconds(1500)).nanoseconds == 1_500_000_000)
+        for (now, next) in [(0, 10), (1, 10), (9, 10), (10, 20), (-1, 0), (-10, 0)] as [(Int64, Int64)] {
+            let found = MonotonicInstant(run: 1, nanoseconds: now).next(multipleOf: .nanoseconds(10))
+            #expect(found.nanoseconds == next)
+        }
+        #expect(MonotonicInstant(run: 1, nanoseconds: .max).next(multipleOf: .seconds(10)).nanoseconds == .max)
     }
 
     @Test func instantsOfTwoRunsAreNotCompared() {

@@ -247,7 +247,7 @@ extension Setup {
                     .unavailable, "the mapping file is \(file.name) now, and not \(name.printable)",
                     remedy: "look at it with redivis-sync plan"))
         }
-        let own = problemsOfOwnFiles(in: file)
+        let own = await problemsOfOwnFiles(in: file)
         guard own.isEmpty else {
             return .refused(ControlRefusal(.unavailable, own.map(\.description).joined(separator: "; ")))
         }

@@ -128,7 +128,7 @@ actor MappingFileService: Service {
         case .nothingNew: break
         case .broken(let problems): refuse(problems.problems)
         case .edited(let file):
-            let own = setup.problemsOfOwnFiles(in: file)
+            let own = await setup.problemsOfOwnFiles(in: file)
             guard own.isEmpty else { return refuse(own) }
             await consider(file)
         }

@@ -30,7 +30,7 @@ struct CheckCommand: AsyncParsableCommand {
 
     private func check(_ setup: Setup) async throws(CommandFailure) {
         let tokens = LiveTokens(setup)
-        try setup.refuseOwnFilesInFolders(tokens)
+        try await setup.refuseOwnFilesInFolders(tokens)
         if online, let problem = tokens.problemOfAll { throw CommandFailure(.noToken, problem.description) }
         let remote = online ? try setup.remote(tokens, logger: options.logger()) : nil
         let remotes = remote.map { TokenRemotes($0, tokens) }

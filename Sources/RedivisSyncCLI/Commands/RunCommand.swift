@@ -35,7 +35,7 @@ struct RunCommand: AsyncParsableCommand {
         // Who types `run --once` means the file as it is; an agent that starts by itself must not take up what waited.
         let setup = once ? asked : try await asked.reviewed()
         let tokens = try setup.tokens()
-        try setup.refuseOwnFilesInFolders(tokens)
+        try await setup.refuseOwnFilesInFolders(tokens)
         let queue: SQLiteQueue
         if once {
             queue = try await setup.openQueue(logger: logger)

@@ -43,7 +43,7 @@ struct Examination: Sendable {
     private func examine(_ tell: ([DoctorCheck]) -> Void) async {
         // While this may still be root: other users' processes, and a token that only root reads.
         let tokens = setup.map { LiveTokens($0) }
-        tell(mappingFile(tokens))
+        tell(await mappingFile(tokens))
         let inotify = inotifyBeforeBecomingOwner()
         if let state = statePath {
             becomeOwner()
@@ -61,7 +61,7 @@ struct Examination: Sendable {
 
     // MARK: Mapping file and state
 
-    private func mappingFile(_ tokens: LiveTokens?) -> [DoctorCheck] {
+    private func mappingFile(_ tokens: LiveTokens?) async -> [DoctorCheck] {
         if let trouble {
             guard trouble.status == .invalidMappingFile else {
                 return [.problem(.stateDirectory, trouble.lines.joined(separator: "; "), "name one that can be used")]
@@ -70,7 +70,7 @@ struct Examination: Sendable {
         }
         guard let setup else { return [] }
         do throws(CommandFailure) {
-            if let tokens { try setup.refuseOwnFilesInFolders(tokens) }
+            if let tokens { try await setup.refuseOwnFilesInFolders(tokens) }
             return MappingFileCheck.check(setup)
         } catch {
             return MappingFileCheck.check(error)

@@ -24,6 +24,9 @@ struct EditCounter: Sendable {
     /// `nil` where nothing was ever run.
     let reader: QueueReader?
 
+    /// One for all counts: it remembers which folders do not answer.
+    private static let sources = LocalSourceReader()
+
     /// The mappings that may take what nobody took before. Whose a file is follows from all mappings whose folders lie
     /// in one another, so that one that stayed as it was may get the files of one that went.
     var gaining: [Mapping] {
@@ -61,7 +64,7 @@ struct EditCounter: Sendable {
         if before.mapping(mapping.id)?.isPaused ?? true, let reader {
             await tally.add(try await reader.unsent(of: mapping.id))
         }
-        if let failure = await LocalSourceReader().problem(with: mapping.folder) {
+        if let failure = await Self.sources.problem(with: mapping.folder) {
             return await tally.note("\(mapping.id): \(failure.summary)".printable)
         }
         do {

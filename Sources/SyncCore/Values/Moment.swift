@@ -55,6 +55,13 @@ public struct MonotonicInstant: Hashable, Codable, Sendable {
         return MonotonicInstant(run: run, nanoseconds: overflow ? (nanoseconds < 0 ? .min : .max) : sum)
     }
 
+    /// The first instant after this one that is a multiple of `step` on the clock; saturates.
+    public func next(multipleOf step: Duration) -> MonotonicInstant {
+        let step = max(step.saturatingNanoseconds, 1)
+        let past = nanoseconds % step
+        return advanced(by: .nanoseconds(step - (past < 0 ? past + step : past)))
+    }
+
     /// Whether this instant is at or after `other`; `nil` where they belong to two runs.
     public func reached(_ other: MonotonicInstant) -> Bool? {
         run == other.run ? nanoseconds >= other.nanoseconds : nil
