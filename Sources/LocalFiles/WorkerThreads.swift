@@ -35,7 +35,7 @@ final class WorkerThreads: Sendable {
         queue.stop()
     }
 
-    /// For what never waits for a file system.
+    /// Nobody is told how this ends; what may wait in it for a file system goes by `call`, where somebody waits for it.
     func submit(_ job: @escaping Job) {
         queue.submit(job)
     }

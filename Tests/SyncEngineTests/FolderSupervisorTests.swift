@@ -8,31 +8,14 @@ import Testing
 
 extension Review {
     @Suite struct FolderSupervisorTests {
-        /// A folder on a server that has gone away: no question about it is ever answered, and none can be taken back.
-        private final class HangingSources: SourceReader {
+        /// Sources whose folders are asked for by way of the test.
+        private struct AskedSources: SourceReader {
             let inner: any SourceReader
-            let folder: FilePath
-            private let asked = Mutex<[CheckedContinuation<Void, Never>]>([])
-
-            init(_ inner: any SourceReader, hangingAt folder: FilePath) {
-                self.inner = inner
-                self.folder = folder
-            }
-
-            deinit { for one in asked.withLock({ $0 }) { one.resume() } }
-
-            var isAsked: Bool { asked.withLock { !$0.isEmpty } }
-
-            /// The server is back.
-            func answer() {
-                for one in asked.withLock({ asked in
-                    defer { asked = [] }
-                    return asked
-                }) { one.resume() }
-            }
+            /// Comes before the folder's own word, which counts where this has none.
+            let problem: @Sendable (FilePath) async -> Failure?
 
             func problem(with folder: FilePath) async -> Failure? {
-                if folder == self.folder { await withCheckedContinuation { one in asked.withLock { $0.append(one) } } }
+                if let problem = await problem(folder) { return problem }
                 return await inner.problem(with: folder)
             }
 
@@ -51,13 +34,36 @@ extension Review {
             }
         }
 
+        /// A server that has gone away: no question is ever answered, and none can be taken back.
+        private final class HangingServer: Sendable {
+            private let asked = Mutex<[CheckedContinuation<Void, Never>]>([])
+
+            deinit { for one in asked.withLock({ $0 }) { one.resume() } }
+
+            var isAsked: Bool { asked.withLock { !$0.isEmpty } }
+
+            func ask() async { await withCheckedContinuation { one in asked.withLock { $0.append(one) } } }
+
+            /// It is back.
+            func answer() {
+                for one in asked.withLock({ asked in
+                    defer { asked = [] }
+                    return asked
+                }) { one.resume() }
+            }
+        }
+
         @Test func anEditDoesNotWaitForAFolderThatDoesNotAnswer() async throws {
             let fixture = try ReviewFixture()
             try fixture.write("a/1.csv", [1])
             try fixture.write("b/2.csv", [2])
             let queue = try await fixture.openQueue()
             let plain = fixture.ports(queue)
-            let sources = HangingSources(plain.sources, hangingAt: fixture.folder("a"))
+            let (server, silent) = (HangingServer(), fixture.folder("a"))
+            let sources = AskedSources(inner: plain.sources) { folder in
+                if folder == silent { await server.ask() }
+                return nil
+            }
             let ports = EnginePorts(
                 clock: fixture.clock, scanner: plain.scanner, sources: sources, queue: queue, remote: fixture.remote,
                 random: { 0.5 })
@@ -69,11 +75,11 @@ extension Review {
                 if case .scanned(let mapping, _) = report { scanned.withLock { $0.append(mapping) } }
             }
             let task = Task { try await run.run() }
-            while !sources.isAsked { try await Task.sleep(for: .milliseconds(5)) }
+            while !server.isAsked { try await Task.sleep(for: .milliseconds(5)) }
             let polled = try fixture.mapping("b").polling
             try await run.takeUp(Configuration(settings: AgentSettings(), mappings: [polled]))
             while scanned.withLock({ $0.isEmpty }) { try await Task.sleep(for: .milliseconds(5)) }
-            sources.answer()
+            server.answer()
             try await Task.sleep(for: .milliseconds(100))
             // Who was sent away has nothing more to say.
             #expect(scanned.withLock { Set($0) } == [polled.id])
@@ -135,31 +141,6 @@ extension Review {
             }
         }
 
-        private struct SilentSources: SourceReader {
-            let inner: any SourceReader
-            let isSilent: Flag
-            let answersAgain: Flag
-
-            func problem(with folder: FilePath) async -> Failure? {
-                isSilent.isRaised && !answersAgain.isRaised
-                    ? Failure(.sourceGone, scope: .destination, "it does not answer") : nil
-            }
-
-            func look(at path: RelativePath, in folder: FilePath) async throws(Failure) -> FileLook? {
-                try await inner.look(at: path, in: folder)
-            }
-
-            func open(_ path: RelativePath, in folder: FilePath) async throws(Failure) -> any OpenSource {
-                try await inner.open(path, in: folder)
-            }
-
-            func root(of folder: FilePath) async -> FolderRoot? { await inner.root(of: folder) }
-
-            func device(above path: RelativePath, in folder: FilePath) async -> UInt64? {
-                await inner.device(above: path, in: folder)
-            }
-        }
-
         @Test(.timeLimit(.minutes(1))) func aFolderThatFallsSilentUnderAScanIsTold() async throws {
             let fixture = try ReviewFixture()
             try fixture.write("a/1.csv", [1])
@@ -168,8 +149,10 @@ extension Review {
             let scanner = HangingScanner()
             let ports = EnginePorts(
                 clock: fixture.clock, scanner: scanner,
-                sources: SilentSources(
-                    inner: fixture.ports(queue).sources, isSilent: isSilent, answersAgain: answersAgain),
+                sources: AskedSources(inner: fixture.ports(queue).sources) { _ in
+                    isSilent.isRaised && !answersAgain.isRaised
+                        ? Failure(.sourceGone, scope: .destination, "it does not answer") : nil
+                },
                 queue: queue, remote: fixture.remote, random: { 0.5 })
             let told = Mutex<[String]>([])
             let run = AgentRun(
