@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import SyncCore
 import SystemPackage
@@ -15,9 +14,9 @@ struct DirectoryIdentity: Hashable, Sendable {
     }
 
     /// `nil` where an open file cannot be asked.
-    init?(of descriptor: Int32) {
+    init?(of descriptor: Int32, _ system: any DirectorySystem) {
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { return nil }
+        guard system.status(of: descriptor, &status) == 0 else { return nil }
         self.init(status)
     }
 }
@@ -34,27 +33,20 @@ enum OpenedDirectory {
 
     /// Opens a directory below a folder for listing (the folder itself for the empty path), following no link, if
     /// the folder is still the one that it was.
-    init(_ path: [UInt8], below folder: FilePath, that identity: DirectoryIdentity) {
-        let root = folder.withPlatformString { Glibc.open($0, clinux_o_path() | O_DIRECTORY | O_CLOEXEC) }
+    init(
+        _ path: [UInt8], below folder: FilePath, that identity: DirectoryIdentity, _ system: any DirectorySystem
+    ) {
+        let root = system.openFolder(folder, for: .place)
         guard root >= 0 else {
-            let code = errno
-            self = FolderTrouble.isGone(code) ? .folderMissing : .failed(code)
+            self = FolderTrouble.isGone(-root) ? .folderMissing : .failed(-root)
             return
         }
-        defer { close(root) }
-        guard DirectoryIdentity(of: root) == identity else {
+        defer { system.close(root) }
+        guard DirectoryIdentity(of: root, system) == identity else {
             self = .folderReplaced
             return
         }
-        let flags = O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC
-        let descriptor =
-            path.isEmpty
-            ? openat(root, ".", flags)
-            : path.withUnsafeBytes {
-                clinux_open_beneath(root, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count, flags)
-            }
-        self =
-            descriptor >= 0
-            ? .open(descriptor: descriptor) : .failed(path.isEmpty ? errno : -descriptor)
+        let descriptor = path.isEmpty ? system.reopen(root) : system.openDirectory(path, beneath: root)
+        self = descriptor >= 0 ? .open(descriptor: descriptor) : .failed(-descriptor)
     }
 }

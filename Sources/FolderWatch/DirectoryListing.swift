@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 
 /// A directory being listed: its descriptor, and a buffer of entries that is filled again and again, so that memory
@@ -21,24 +20,26 @@ struct DirectoryListing: ~Copyable {
     }
 
     let descriptor: Int32
+    let system: any DirectorySystem
     private let buffer: UnsafeMutableRawBufferPointer
     private var filled = 0
     private var next = 0
 
     /// Takes the descriptor over.
-    init(descriptor: Int32) {
+    init(descriptor: Int32, _ system: any DirectorySystem) {
         self.descriptor = descriptor
+        self.system = system
         buffer = .allocate(byteCount: Self.bufferSize, alignment: 16)
     }
 
     deinit {
-        Glibc.close(descriptor)
+        system.close(descriptor)
         buffer.deallocate()
     }
 
     /// Fills the empty buffer; the error number where that fails.
     mutating func fill() -> Int32? {
-        let count = clinux_read_directory(descriptor, buffer.baseAddress, buffer.count)
+        let count = system.readEntries(of: descriptor, into: buffer)
         (filled, next) = (max(count, 0), 0)
         return count < 0 ? Int32(-count) : nil
     }
@@ -46,7 +47,8 @@ struct DirectoryListing: ~Copyable {
     /// Back to the first entry; the error number where that fails.
     mutating func rewind() -> Int32? {
         (filled, next) = (0, 0)
-        return lseek(descriptor, 0, SEEK_SET) < 0 ? errno : nil
+        let result = system.rewind(descriptor)
+        return result < 0 ? -result : nil
     }
 
     mutating func step() -> Step {

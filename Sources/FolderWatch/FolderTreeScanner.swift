@@ -1,10 +1,17 @@
-import Glibc
 import SyncCore
 import SystemPackage
 
 /// Walks a folder on disk by descriptors. See `FolderScanner`.
 public struct FolderTreeScanner: FolderScanner {
-    public init() {}
+    private let directories: any DirectorySystem
+
+    public init() {
+        self.init(directories: LinuxDirectorySystem())
+    }
+
+    package init(directories: any DirectorySystem) {
+        self.directories = directories
+    }
 
     public func scan(
         _ folder: FilePath, recursive: Bool, batchSize: Int,
@@ -12,10 +19,10 @@ public struct FolderTreeScanner: FolderScanner {
         handle: @Sendable ([SeenFile]) async throws -> Void
     ) async throws -> ScanReport {
         let walk = TreeWalk(
-            folder: folder, recursive: recursive, skipsDirectory: skipsDirectory)
+            folder: folder, recursive: recursive, skipsDirectory: skipsDirectory, directories: directories)
         while true {
             try Task.checkCancellation()
-            let batch = await onOwnThread { walk.nextBatch(atMost: max(batchSize, 1)) }
+            let batch = await directories.offload { walk.nextBatch(atMost: max(batchSize, 1)) }
             if let failure = batch.failure { throw failure }
             if !batch.files.isEmpty { try await handle(batch.files) }
             if batch.isLast { return batch.report }

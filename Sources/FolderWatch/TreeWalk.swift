@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import SyncCore
 import Synchronization
@@ -23,8 +22,13 @@ final class TreeWalk: Sendable {
 
     private let state: Mutex<WalkState>
 
-    init(folder: FilePath, recursive: Bool, skipsDirectory: @escaping @Sendable (RelativePath) -> Bool) {
-        state = Mutex(WalkState(folder: folder, recursive: recursive, skipsDirectory: skipsDirectory))
+    init(
+        folder: FilePath, recursive: Bool, skipsDirectory: @escaping @Sendable (RelativePath) -> Bool,
+        directories: any DirectorySystem
+    ) {
+        state = Mutex(
+            WalkState(
+                folder: folder, recursive: recursive, skipsDirectory: skipsDirectory, directories: directories))
     }
 
     /// The next files; blocks.
@@ -55,6 +59,7 @@ private struct WalkState: ~Copyable {
     private let folder: FilePath
     private let recursive: Bool
     private let skipsDirectory: @Sendable (RelativePath) -> Bool
+    private let directories: any DirectorySystem
     private var levels: [Level] = []
     private var ancestors: Set<DirectoryIdentity> = []
     /// The path of the last level, with a slash behind each name.
@@ -62,10 +67,14 @@ private struct WalkState: ~Copyable {
     private var report = ScanReport()
     private var isStarted = false
 
-    init(folder: FilePath, recursive: Bool, skipsDirectory: @escaping @Sendable (RelativePath) -> Bool) {
+    init(
+        folder: FilePath, recursive: Bool, skipsDirectory: @escaping @Sendable (RelativePath) -> Bool,
+        directories: any DirectorySystem
+    ) {
         self.folder = folder
         self.recursive = recursive
         self.skipsDirectory = skipsDirectory
+        self.directories = directories
     }
 
     mutating func nextBatch(atMost limit: Int) -> TreeWalk.Batch {
@@ -97,11 +106,12 @@ private struct WalkState: ~Copyable {
     }
 
     private mutating func start() -> Failure? {
-        let descriptor = folder.withPlatformString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-        guard descriptor >= 0 else { return FolderTrouble.failure(errno, folder) }
-        var listing = DirectoryListing(descriptor: descriptor)
+        let descriptor = directories.openFolder(folder, for: .listing)
+        guard descriptor >= 0 else { return FolderTrouble.failure(-descriptor, folder) }
+        var listing = DirectoryListing(descriptor: descriptor, directories)
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { return FolderTrouble.failure(errno, folder) }
+        let result = directories.status(of: descriptor, &status)
+        guard result == 0 else { return FolderTrouble.failure(-result, folder) }
         // A folder that opens and cannot be listed (a dead mount) is a failure of the whole, not of a part.
         if let code = listing.fill() { return FolderTrouble.failure(code, folder) }
         push(Level(name: [], identity: DirectoryIdentity(status), listing: listing))
@@ -139,13 +149,9 @@ private struct WalkState: ~Copyable {
     private mutating func status(of name: [UInt8], of level: Level) -> stat? {
         guard let directory = level.listing?.descriptor else { return nil }
         var status = stat()
-        let result = (name + [0]).withUnsafeBytes { bytes -> Int32 in
-            guard let start = bytes.baseAddress else { return -1 }
-            return fstatat(directory, start.assumingMemoryBound(to: CChar.self), &status, AT_SYMLINK_NOFOLLOW)
-        }
+        let result = directories.status(of: name, in: directory, &status)
         guard result != 0 else { return status }
-        let code = errno
-        if !FolderTrouble.isGone(code), let path = RelativePath(bytes: prefix + name) { noteProblem(code, path) }
+        if !FolderTrouble.isGone(-result), let path = RelativePath(bytes: prefix + name) { noteProblem(-result, path) }
         return nil
     }
 
@@ -163,9 +169,10 @@ private struct WalkState: ~Copyable {
             if !FolderTrouble.isGone(-descriptor) { noteProblem(-descriptor, path) }
             return
         }
-        let listing = DirectoryListing(descriptor: descriptor)
+        let listing = DirectoryListing(descriptor: descriptor, directories)
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { return noteProblem(errno, path) }
+        let result = directories.status(of: descriptor, &status)
+        guard result == 0 else { return noteProblem(-result, path) }
         let identity = DirectoryIdentity(status)
         guard !ancestors.contains(identity) else {
             return noteProblem(path, "leads back to a folder above it (a bind mount?); not entered")
@@ -181,22 +188,14 @@ private struct WalkState: ~Copyable {
         }
         let names = levels[(open + 1)...].map(\.name) + [name]
         guard let descriptor = levels[open].listing?.descriptor else { return -ENOENT }
-        return Self.openDirectory(Array(names.joined(separator: [UInt8(ascii: "/")])), beneath: descriptor)
+        return directories.openDirectory(Array(names.joined(separator: [UInt8(ascii: "/")])), beneath: descriptor)
     }
 
     private func openFromFolder(_ name: [UInt8]) -> Int32 {
-        let root = folder.withPlatformString { open($0, clinux_o_path() | O_DIRECTORY | O_CLOEXEC) }
-        guard root >= 0 else { return -errno }
-        defer { close(root) }
-        return Self.openDirectory(prefix + name, beneath: root)
-    }
-
-    private static func openDirectory(_ path: [UInt8], beneath directory: Int32) -> Int32 {
-        path.withUnsafeBytes { bytes in
-            clinux_open_beneath(
-                directory, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count,
-                O_RDONLY | O_DIRECTORY | O_NONBLOCK)
-        }
+        let root = directories.openFolder(folder, for: .place)
+        guard root >= 0 else { return root }
+        defer { directories.close(root) }
+        return directories.openDirectory(prefix + name, beneath: root)
     }
 
     private mutating func push(_ level: Level) {

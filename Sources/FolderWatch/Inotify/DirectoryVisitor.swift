@@ -35,9 +35,9 @@ struct DirectoryVisitor {
             state.withLock { $0.dropDirectory(at: visit.path, in: visit.folder) }
             return []
         }
-        switch OpenedDirectory(visit.path, below: folder.path, that: folder.identity) {
+        switch OpenedDirectory(visit.path, below: folder.path, that: folder.identity, system.directories) {
         case .open(let descriptor):
-            return enter(DirectoryListing(descriptor: descriptor), folder)
+            return enter(DirectoryListing(descriptor: descriptor, system.directories), folder)
         case .failed(let code):
             noteFailure(code)
         case .folderMissing:
@@ -63,10 +63,13 @@ struct DirectoryVisitor {
     }
 
     private func enter(_ listing: consuming DirectoryListing, _ folder: Folder) -> [Visit] {
-        guard let identity = DirectoryIdentity(of: listing.descriptor) else {
-            noteFailure(errno)
+        var status = stat()
+        let result = system.directories.status(of: listing.descriptor, &status)
+        guard result == 0 else {
+            noteFailure(-result)
             return []
         }
+        let identity = DirectoryIdentity(status)
         var below = visit
         if below.watches {
             if identity.device != folder.identity.device, leadsElsewhere(listing.descriptor) { return [] }
@@ -109,10 +112,10 @@ struct DirectoryVisitor {
     }
 
     private func hasLeft(_ path: [UInt8], _ identity: DirectoryIdentity, _ folder: Folder) -> Bool {
-        switch OpenedDirectory(path, below: folder.path, that: folder.identity) {
+        switch OpenedDirectory(path, below: folder.path, that: folder.identity, system.directories) {
         case .open(let descriptor):
-            defer { close(descriptor) }
-            return DirectoryIdentity(of: descriptor) != identity
+            defer { system.directories.close(descriptor) }
+            return DirectoryIdentity(of: descriptor, system.directories) != identity
         case .failed(let code):
             return FolderTrouble.isGone(code)
         case .folderMissing, .folderReplaced:

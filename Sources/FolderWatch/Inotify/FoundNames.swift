@@ -29,7 +29,7 @@ struct FoundNames {
             switch listing.step() {
             case .entry(let entry):
                 guard isNew(entry.name) else { continue }
-                switch kind(of: entry, in: listing.descriptor) {
+                switch kind(of: entry, in: listing) {
                 case .directory: directories.append(entry.name)
                 case .regular: tell(entry.name)
                 case .unknown, .other: break
@@ -51,14 +51,11 @@ struct FoundNames {
     }
 
     /// Some file systems do not tell: ask.
-    private func kind(of entry: DirectoryListing.Entry, in directory: Int32) -> DirectoryListing.Kind {
+    private func kind(of entry: DirectoryListing.Entry, in listing: borrowing DirectoryListing) -> DirectoryListing.Kind
+    {
         guard entry.kind == .unknown else { return entry.kind }
         var status = stat()
-        let result = (entry.name + [0]).withUnsafeBytes { bytes -> Int32 in
-            guard let start = bytes.baseAddress else { return -1 }
-            return fstatat(directory, start.assumingMemoryBound(to: CChar.self), &status, AT_SYMLINK_NOFOLLOW)
-        }
-        guard result == 0 else { return .other }
+        guard listing.system.status(of: entry.name, in: listing.descriptor, &status) == 0 else { return .other }
         switch status.st_mode & S_IFMT {
         case S_IFREG: return .regular
         case S_IFDIR: return .directory

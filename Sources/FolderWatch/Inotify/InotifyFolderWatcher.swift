@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import SyncCore
 import SystemPackage
@@ -20,7 +19,7 @@ public final class InotifyFolderWatcher: FolderWatcher {
         try self.init(clock: clock, system: InotifySystem())
     }
 
-    init(clock: any SyncClock, system: InotifySystem) throws(Failure) {
+    package init(clock: any SyncClock, system: InotifySystem) throws(Failure) {
         guard let center = WatchCenter(system: system, clock: clock) else {
             throw Failure(
                 .unreadable, scope: .agent, "cannot watch folders: no descriptors left",
@@ -41,7 +40,7 @@ public final class InotifyFolderWatcher: FolderWatcher {
         _ folder: FilePath, recursive: Bool, skipsDirectory: @escaping @Sendable (RelativePath) -> Bool
     ) async throws(Failure) -> FolderWatch {
         let system = system
-        let opened = await onOwnThread { OpenedFolder.open(folder, system) }
+        let opened = await system.directories.offload { OpenedFolder.open(folder, system) }
         let found = try opened.get()
         let queue = FolderEventQueue()
         let id = center.state.withLockWaking { state in
@@ -121,7 +120,8 @@ extension WatchCenter {
             return FolderWatchStatus(
                 mode: state.mode(of: id, system), watched: state.table.count(of: id), unwatched: folder.unwatched.count,
                 someUnwatched: folder.unwatched.some.compactMap { RelativePath(bytes: $0) },
-                unreadable: folder.setAside.compactMap { path, reason in
+                unreadable: folder.setAside.sorted { $0.key.lexicographicallyPrecedes($1.key) }.compactMap {
+                    path, reason in
                     RelativePath(bytes: path).map { ScanReport.Problem(path: $0, reason: reason) }
                 })
         }
@@ -136,25 +136,20 @@ private struct OpenedFolder: Sendable {
     let gap: WatchGap?
 
     static func open(_ folder: FilePath, _ system: InotifySystem) -> Result<OpenedFolder, Failure> {
-        let descriptor = folder.withPlatformString { Glibc.open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-        guard descriptor >= 0 else { return .failure(FolderTrouble.failure(errno, folder)) }
-        defer { close(descriptor) }
-        guard let identity = DirectoryIdentity(of: descriptor) else {
-            return .failure(FolderTrouble.failure(errno, folder))
-        }
-        let realPath = resolved(folder)
+        let directories = system.directories
+        let descriptor = directories.openFolder(folder, for: .listing)
+        guard descriptor >= 0 else { return .failure(FolderTrouble.failure(-descriptor, folder)) }
+        defer { directories.close(descriptor) }
+        var status = stat()
+        let result = directories.status(of: descriptor, &status)
+        guard result == 0 else { return .failure(FolderTrouble.failure(-result, folder)) }
+        // A path that cannot be resolved matches no mount point: mounts below the folder are then not noticed.
+        let realPath = directories.realPath(folder) ?? [0]
         let type = FileSystemType(number: system.fileSystem(descriptor))
         let gap: WatchGap? = type.isRemote ? .fileSystem(type.name) : nil
         return .success(
             OpenedFolder(
-                identity: identity, realPath: realPath, mounts: MountPoints.below(realPath, in: system.mounts()),
-                gap: gap))
-    }
-
-    /// Empty where it cannot be resolved: mounts below the folder are then not noticed.
-    private static func resolved(_ folder: FilePath) -> [UInt8] {
-        guard let resolved = folder.withPlatformString({ realpath($0, nil) }) else { return [0] }
-        defer { free(resolved) }
-        return Array(UnsafeRawBufferPointer(start: resolved, count: strlen(resolved)))
+                identity: DirectoryIdentity(status), realPath: realPath,
+                mounts: MountPoints.below(realPath, in: system.mounts()), gap: gap))
     }
 }

@@ -2,27 +2,39 @@ import CLinux
 import Glibc
 
 /// The system calls of watching, so that their errors can be made to come. Every call returns a negative errno.
-struct InotifySystem: Sendable {
+package struct InotifySystem: Sendable {
     /// A new instance, as a descriptor.
-    var makeInstance: @Sendable () -> Int32 = { clinux_inotify() }
+    package var makeInstance: @Sendable () -> Int32 = { clinux_inotify() }
     /// Watches an open directory: the watch descriptor.
-    var addWatch: @Sendable (_ instance: Int32, _ directory: Int32, _ mask: UInt32) -> Int32 = {
+    package var addWatch: @Sendable (_ instance: Int32, _ directory: Int32, _ mask: UInt32) -> Int32 = {
         clinux_watch_directory($0, $1, $2)
     }
-    var removeWatch: @Sendable (_ instance: Int32, _ watch: Int32) -> Int32 = {
+    package var removeWatch: @Sendable (_ instance: Int32, _ watch: Int32) -> Int32 = {
         inotify_rm_watch($0, $1) == 0 ? 0 : -errno
     }
     /// The kind of file system of an open file, as `statfs(2)` numbers it; `nil` where it cannot be asked.
-    var fileSystem: @Sendable (_ file: Int32) -> UInt64? = { file in
+    package var fileSystem: @Sendable (_ file: Int32) -> UInt64? = { file in
         var kind: UInt64 = 0
         return clinux_file_system(file, &kind) == 0 ? kind : nil
     }
     /// A number below /proc/sys, by its name with dots.
-    var sysctl: @Sendable (_ name: String) -> Int64? = { ProcessFiles.number(ofSysctl: $0) }
+    package var sysctl: @Sendable (_ name: String) -> Int64? = { ProcessFiles.number(ofSysctl: $0) }
     /// What is mounted (`/proc/self/mountinfo`, `man 5 proc_pid_mountinfo`).
-    var mounts: @Sendable () -> [UInt8] = { ProcessFiles.read("/proc/self/mountinfo", atMost: 16 << 20) ?? [] }
+    package var mounts: @Sendable () -> [UInt8] = { ProcessFiles.read("/proc/self/mountinfo", atMost: 16 << 20) ?? [] }
 
-    init() {}
+    package var directories: any DirectorySystem = LinuxDirectorySystem()
+    package var threads = WatchThreads.own
+
+    package init() {}
+}
+
+/// Who carries out the work of watching.
+package enum WatchThreads: Sendable {
+    /// Two threads that the watcher starts.
+    case own
+    /// The caller, one step at a time and never two at once (see `InotifyFolderWatcher.listOnce`). The closure is
+    /// called when there may be something to list.
+    case stepped(wakeLister: @Sendable () -> Void)
 }
 
 enum ProcessFiles {

@@ -11,26 +11,41 @@ extension WatchCenter {
         case end
     }
 
+    enum ListerStep {
+        case worked
+        /// There is nothing to do until the lister is woken.
+        case idle
+        case ended
+    }
+
     func runLister() {
-        var isRunning = true
-        while isRunning {
-            switch state.withLock({ nextErrand(&$0) }) {
-            case .visit(let visit, let isOfWalk):
-                let below = DirectoryVisitor(state: state, system: system, visit: visit).run()
-                state.withLock { finish(visit, isOfWalk, below, &$0) }
-            case .verifyFolders:
-                verifyFolders()
-            case .retry:
-                retry()
-            case .again:
-                break
-            case .sleep:
-                wakesLister.wait()
-            case .end:
-                isRunning = false
+        while true {
+            switch listOnce() {
+            case .worked: continue
+            case .idle: wakesLister.wait()
+            case .ended: return threadEnded()
             }
         }
-        threadEnded()
+    }
+
+    /// Carries out one errand.
+    func listOnce() -> ListerStep {
+        switch state.withLock({ nextErrand(&$0) }) {
+        case .visit(let visit, let isOfWalk):
+            let below = DirectoryVisitor(state: state, system: system, visit: visit).run()
+            state.withLock { finish(visit, isOfWalk, below, &$0) }
+        case .verifyFolders:
+            verifyFolders()
+        case .retry:
+            retry()
+        case .again:
+            break
+        case .sleep:
+            return .idle
+        case .end:
+            return .ended
+        }
+        return .worked
     }
 
     private func nextErrand(_ state: inout WatchState) -> Errand {

@@ -7,7 +7,7 @@ extension WatchCenter {
     /// In bytes: some thousand events in one read.
     private static let readSize = 256 << 10
     /// How long, in milliseconds, nothing is to be read before a directory that left is taken for moved out.
-    private static let quietTime: Int32 = 25
+    static let quietTime: Int32 = 25
 
     func runReader(_ instance: Int32) {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.readSize, alignment: 8)
@@ -39,7 +39,7 @@ extension WatchCenter {
     }
 
     /// Whether more halves are waited for.
-    private func expireMoves(isQuiet: Bool) -> Bool {
+    func expireMoves(isQuiet: Bool) -> Bool {
         let (isWaiting, wakes) = state.withLock { state in
             state.expireMoves(isQuiet: isQuiet)
             let wakes = state.agenda.isAsleep && !state.discards.isEmpty
@@ -58,15 +58,20 @@ extension WatchCenter {
             noteReadingFailed(count == 0 ? EIO : code)
             return false
         }
+        handOn(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        return true
+    }
+
+    /// Takes the events of one read.
+    func handOn(_ bytes: UnsafeRawBufferPointer) {
         let now = clock.now()
         let wakes = state.withLock { state in
             state.statistics.lastEvent = now
-            KernelEvent.forEach(in: UnsafeRawBufferPointer(rebasing: buffer[..<count])) { state.handle($0) }
+            KernelEvent.forEach(in: bytes) { state.handle($0) }
             defer { state.agenda.isAsleep = false }
             return state.agenda.isAsleep
         }
         if wakes { wakesLister.raise() }
-        return true
     }
 
     /// Never seen; the folders are polled, and `retryUnwatched` begins anew.
@@ -74,7 +79,7 @@ extension WatchCenter {
         let words = "inotify cannot be read: \(FolderTrouble.reason(code))"
         state.withLock { state in
             state.instanceGap = .other(.trouble(words))
-            for folder in Array(state.folders.keys) {
+            for folder in state.folders.keys.sorted() {
                 if let root = state.table.root(of: folder) { state.drop(root) }
                 state.tellMode(of: folder, system)
                 state.tell(.mustRescan(.readingFailed(words)), in: folder)

@@ -13,9 +13,9 @@ extension WatchCenter {
     func verifyFolders() {
         let mountinfo = system.mounts()
         for (id, folder) in known() where folder.fileSystemGap == nil {
-            switch OpenedDirectory([], below: folder.path, that: folder.identity) {
+            switch OpenedDirectory([], below: folder.path, that: folder.identity, system.directories) {
             case .open(let descriptor):
-                close(descriptor)
+                system.directories.close(descriptor)
                 let mounts = MountPoints.below(folder.realPath, in: mountinfo)
                 guard mounts != folder.mounts else { continue }
                 state.withLock { state in
@@ -37,14 +37,14 @@ extension WatchCenter {
             let lacked = state.instance < 0
             start(&state)
             guard lacked, state.instance >= 0 else { return }
-            for folder in Array(state.folders.keys) { state.requestWalk(of: folder, .watchesRestored) }
+            for folder in state.folders.keys.sorted() { state.requestWalk(of: folder, .watchesRestored) }
         }
         for (id, folder) in known() where folder.walk == nil && folder.fileSystemGap == nil {
             let (count, some) = (folder.unwatched.count, folder.unwatched.some)
             if some.isEmpty && count > 0 || some.contains(where: { hasRoom(for: $0, of: folder) }) {
                 state.withLock { $0.requestWalk(of: id, .watchesRestored) }
             } else {
-                retrySetAside(id, Array(folder.setAside.keys))
+                retrySetAside(id, folder.setAside.keys.sorted { $0.lexicographicallyPrecedes($1) })
             }
         }
     }
@@ -62,9 +62,9 @@ extension WatchCenter {
 
     /// Whether one of the directories that are not watched could be by now; where it is gone, the walk finds others.
     private func hasRoom(for path: [UInt8], of folder: WatchedFolder) -> Bool {
-        switch OpenedDirectory(path, below: folder.path, that: folder.identity) {
+        switch OpenedDirectory(path, below: folder.path, that: folder.identity, system.directories) {
         case .open(let descriptor):
-            defer { close(descriptor) }
+            defer { system.directories.close(descriptor) }
             return hasRoom(for: descriptor)
         case .failed(let code):
             return FolderTrouble.isGone(code)

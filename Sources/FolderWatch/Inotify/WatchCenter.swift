@@ -17,12 +17,22 @@ final class WatchCenter: Sendable {
 
     /// `nil` where no descriptors are to be had.
     init?(system: InotifySystem, clock: any SyncClock) {
-        guard let reader = EventFlag(), let lister = EventFlag() else { return nil }
+        guard let (reader, lister) = Self.flags(system.threads) else { return nil }
         self.system = system
         self.clock = clock
         wakesReader = reader
         wakesLister = lister
         state = WatchAccess(wakesLister: lister)
+    }
+
+    private static func flags(_ threads: WatchThreads) -> (reader: EventFlag, lister: EventFlag)? {
+        switch threads {
+        case .own:
+            guard let reader = EventFlag(), let lister = EventFlag() else { return nil }
+            return (reader, lister)
+        case .stepped(let wakeLister):
+            return (EventFlag(onRaise: {}), EventFlag(onRaise: wakeLister))
+        }
     }
 
     func holdReader(_ isHeld: Bool) {
@@ -37,6 +47,7 @@ final class WatchCenter: Sendable {
     /// Starts what is missing: the threads and the instance. Under the lock, so that nothing starts twice.
     func start(_ state: inout WatchState) {
         guard !state.isStopping else { return }
+        if case .stepped = system.threads { return startStepped(&state) }
         if state.threads == 0 {
             guard startThread({ self.runLister() }) else { return noThread(&state) }
             state.threads = 1
@@ -57,6 +68,19 @@ final class WatchCenter: Sendable {
         state.instanceGap = nil
     }
 
+    /// Nothing runs by itself: the caller reads the instance and lists.
+    private func startStepped(_ state: inout WatchState) {
+        guard state.instance < 0 else { return }
+        let instance = system.makeInstance()
+        guard instance >= 0 else {
+            state.instanceGap = Self.reason(-instance)
+            return
+        }
+        state.instance = instance
+        state.instanceGap = nil
+        state.agenda.verifiesFolders = true
+    }
+
     private func noThread(_ state: inout WatchState) {
         state.instanceGap = .other(.trouble("cannot start a thread; raise the limit of processes (LimitNPROC)"))
     }
@@ -75,10 +99,17 @@ final class WatchCenter: Sendable {
     func requestStop() {
         state.withLock { state in
             state.isStopping = true
-            for folder in Array(state.folders.keys) { state.remove(folder) }
+            for folder in state.folders.keys.sorted() { state.remove(folder) }
+            closeStepped(&state)
         }
         wakesReader.raise()
         wakesLister.raise()
+    }
+
+    private func closeStepped(_ state: inout WatchState) {
+        guard case .stepped = system.threads, state.instance >= 0 else { return }
+        system.directories.close(state.instance)
+        state.instance = -1
     }
 
     /// Returns when both threads have ended and the instance is closed.

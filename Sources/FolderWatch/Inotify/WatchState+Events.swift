@@ -99,7 +99,7 @@ extension WatchState {
     mutating func expireMoves(isQuiet: Bool) {
         reads &+= 1
         guard !moves.isEmpty else { return }
-        for (key, move) in moves where isQuiet || reads &- move.read > 8 {
+        for (key, move) in movesInOrder where isQuiet || reads &- move.read > 8 {
             moves[key] = nil
             tell(.directoryGone(move.from), in: key.folder)
         }
@@ -117,8 +117,13 @@ extension WatchState {
     /// Whatever was dropped may have been a directory, so all are gone through before the scan is asked for.
     private mutating func noteOverflow() {
         statistics.overflows += 1
-        for (key, move) in moves { tell(.directoryGone(move.from), in: key.folder) }
+        for (key, move) in movesInOrder { tell(.directoryGone(move.from), in: key.folder) }
         moves = [:]
-        for folder in folders.keys { requestWalk(of: folder, .overflow) }
+        for folder in folders.keys.sorted() { requestWalk(of: folder, .overflow) }
+    }
+
+    /// One order for all runs, so that a run can be repeated from its seed.
+    private var movesInOrder: [(key: MoveKey, value: HalfMove)] {
+        moves.sorted { ($0.key.cookie, $0.key.folder) < ($1.key.cookie, $1.key.folder) }
     }
 }

@@ -197,8 +197,9 @@ struct WatchState {
     }
 
     mutating func giveBackDiscards(atMost limit: Int, _ system: InotifySystem) {
-        for _ in 0..<limit {
-            guard let watch = discards.popFirst() else { return }
+        // A few in one order for all runs; of many, whichever come first, since sorting would hold up the reader.
+        for watch in discards.count <= limit ? discards.sorted() : Array(discards.prefix(limit)) {
+            discards.remove(watch)
             // Fails where the kernel removed it meanwhile.
             if instance >= 0 { _ = system.removeWatch(instance, watch) }
         }
