@@ -44,25 +44,34 @@ public final class SQLiteQueue: DeliveryQueue {
 
     private let directory: StateDirectory?
 
-    init(path: FilePath, api: String, logger: Logger, keeping directory: StateDirectory?) async throws(Failure) {
-        self.path = path
-        self.api = api
-        self.logger = logger
-        self.directory = directory
-        let pool = try QueueDatabase.openForWriting(path)
+    convenience init(path: FilePath, api: String, logger: Logger, keeping directory: StateDirectory?) async throws(Failure) {
+        let opened = try OpenedDatabase(at: path)
         // A journal that was deleted while the database was made must not come back with a power failure. Not every file
         // system can do this; those that cannot do it by themselves.
         try? QueueRebuild.sync(path.removingLastComponent())
+        try await self.init(opened, calls: .onOwnThreads, api: api, logger: logger, keeping: directory)
+        if Self.size(of: path) <= QueueDatabase.checkedAtStart { try QueueDatabase.checkWhole(pool, path) }
+    }
+
+    /// - Parameter receipts: where `receipts.jsonl` is; `nil`: beside the database.
+    package init(
+        _ opened: OpenedDatabase, calls: DatabaseCalls, api: String, logger: Logger,
+        keeping directory: StateDirectory? = nil, receipts: FilePath? = nil
+    ) async throws(Failure) {
+        path = opened.path
+        self.api = api
+        self.logger = logger
+        self.directory = directory
+        let pool = opened.pool
         self.pool = pool
         let log = ReceiptLog(
-            pool: pool, path: path.removingLastComponent().appending("receipts.jsonl"), logger: logger)
+            pool: pool, path: receipts ?? path.removingLastComponent().appending("receipts.jsonl"), logger: logger)
         receiptLog = log
         let health = DatabaseHealth(path: path)
         self.health = health
-        reader = QueueReader(database: pool, path: path, health: health)
-        commits = CommitGroup(pool: pool, health: health) { Task { await log.noteCommit() } }
+        reader = QueueReader(database: pool, calls: calls, path: path, health: health)
+        commits = CommitGroup(pool: pool, calls: calls, health: health) { Task { await log.noteCommit() } }
         try await log.start()
-        if Self.size(of: path) <= QueueDatabase.checkedAtStart { try QueueDatabase.checkWhole(pool, path) }
     }
 
     private static func size(of path: FilePath) -> Int64 {

@@ -2,7 +2,7 @@ import SQLiteQueue
 import SyncCore
 
 /// What a running agent does beside its queue when it is asked to.
-protocol AgentDuties: Sendable {
+package protocol AgentDuties: Sendable {
     /// The queue was changed from outside of the engine: there may be work now that nobody waits for.
     func queueChanged() async
     /// - Parameter edit: see `ControlRequest.acceptPlan`.
@@ -28,7 +28,7 @@ struct NoAgent: AgentDuties {
 
 /// Carries out what a person asked, through the same decision and the same transactions as everything else: in the
 /// running agent, else in the command that holds the state's lock.
-struct QueueControl: AgentControl {
+package struct QueueControl: AgentControl {
     let queue: SQLiteQueue
     /// The one in force now.
     let configuration: @Sendable () -> Configuration
@@ -36,7 +36,17 @@ struct QueueControl: AgentControl {
     let clock: any SyncClock
     let duties: any AgentDuties
 
-    func answer(to request: ControlRequest) async -> ControlAnswer {
+    package init(
+        queue: SQLiteQueue, configuration: @escaping @Sendable () -> Configuration, clock: any SyncClock,
+        duties: any AgentDuties
+    ) {
+        self.queue = queue
+        self.configuration = configuration
+        self.clock = clock
+        self.duties = duties
+    }
+
+    package func answer(to request: ControlRequest) async -> ControlAnswer {
         do throws(ControlRefusal) {
             guard let outcome = try await change(request) else { return await duty(request) }
             if !outcome.changed.isEmpty { await duties.queueChanged() }

@@ -23,6 +23,7 @@ actor CommitGroup {
     }
 
     private let pool: DatabasePool
+    private let calls: DatabaseCalls
     private let health: DatabaseHealth
     private let onReceipts: @Sendable () -> Void
     private var waiting: [Member] = []
@@ -36,8 +37,11 @@ actor CommitGroup {
     private static let gathering: Duration = .milliseconds(1)
 
     /// - Parameter onReceipts: called after each commit that wrote receipts.
-    init(pool: DatabasePool, health: DatabaseHealth, onReceipts: @escaping @Sendable () -> Void) {
+    init(
+        pool: DatabasePool, calls: DatabaseCalls, health: DatabaseHealth, onReceipts: @escaping @Sendable () -> Void
+    ) {
         self.pool = pool
+        self.calls = calls
         self.health = health
         self.onReceipts = onReceipts
     }
@@ -62,7 +66,9 @@ actor CommitGroup {
 
     private func drain() async {
         while !waiting.isEmpty {
-            if lastCommit.duration(to: .now) < Self.crowd { try? await Task.sleep(for: Self.gathering) }
+            if calls == .onOwnThreads, lastCommit.duration(to: .now) < Self.crowd {
+                try? await Task.sleep(for: Self.gathering)
+            }
             let group = Array(waiting.prefix(Self.largestGroup))
             waiting.removeFirst(group.count)
             let (errors, wroteReceipts) = await commit(group)
@@ -76,16 +82,30 @@ actor CommitGroup {
     }
 
     private func commit(_ group: [Member]) async -> ([(any Error)?], wroteReceipts: Bool) {
-        await withCheckedContinuation { continuation in
-            pool.asyncWriteWithoutTransaction { database in
-                do {
-                    continuation.resume(returning: try Self.commit(group, database))
-                } catch {
-                    // The whole group was rolled back: a full disk, an I/O error.
-                    Self.makeRoom(after: error, database)
-                    continuation.resume(returning: ([(any Error)?](repeating: error, count: group.count), false))
+        switch calls {
+        case .inPlace:
+            commitInPlace(group)
+        case .onOwnThreads:
+            await withCheckedContinuation { continuation in
+                pool.asyncWriteWithoutTransaction { database in
+                    continuation.resume(returning: Self.outcome(of: group, database))
                 }
             }
+        }
+    }
+
+    /// Not `async`, so that the library's blocking call is the one that is meant.
+    private func commitInPlace(_ group: [Member]) -> ([(any Error)?], wroteReceipts: Bool) {
+        pool.writeWithoutTransaction { Self.outcome(of: group, $0) }
+    }
+
+    private static func outcome(of group: [Member], _ database: Database) -> ([(any Error)?], wroteReceipts: Bool) {
+        do {
+            return try commit(group, database)
+        } catch {
+            // The whole group was rolled back: a full disk, an I/O error.
+            makeRoom(after: error, database)
+            return ([(any Error)?](repeating: error, count: group.count), false)
         }
     }
 

@@ -2,6 +2,44 @@ import GRDB
 import SyncCore
 import SystemPackage
 
+/// On which thread the database is called.
+package enum DatabaseCalls: Sendable {
+    /// On the library's own, so that no task blocks the few threads of Swift's pool.
+    case onOwnThreads
+    /// On the caller's: for a simulation, whose one thread does everything in an order of its own.
+    case inPlace
+}
+
+/// The queue's database, open and up to date, apart from the queue: a simulated agent that is killed and started again
+/// finds it as it was, without paying for its opening each time.
+package struct OpenedDatabase: Sendable {
+    package let pool: DatabasePool
+    package let path: FilePath
+
+    /// - Throws: `Failure` of kind `stateUnavailable`.
+    package init(at path: FilePath) throws(Failure) {
+        self.path = path
+        pool = try QueueDatabase.openForWriting(path)
+    }
+
+    /// Takes every row out, so that another simulated agent begins with nothing.
+    package func empty() throws {
+        try pool.write { database in
+            try database.execute(sql: "PRAGMA defer_foreign_keys = ON")
+            let tables = try String.fetchAll(
+                database,
+                sql: """
+                    SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
+                        AND name NOT LIKE 'grdb_%'
+                    """)
+            for table in tables { try database.execute(sql: "DELETE FROM \(table)") }
+            // Triggers count while rows go.
+            for table in tables { try database.execute(sql: "DELETE FROM \(table)") }
+            try database.execute(sql: "DELETE FROM sqlite_sequence")
+        }
+    }
+}
+
 /// Opens `queue.sqlite` as this program needs it.
 enum QueueDatabase {
     static let fileName = "queue.sqlite"

@@ -6,11 +6,16 @@ import SystemPackage
 /// readers of a WAL see the last commit.
 public struct QueueReader: Sendable {
     private let database: any DatabaseReader
+    private let calls: DatabaseCalls
     private let path: FilePath
     private let health: DatabaseHealth
 
-    init(database: any DatabaseReader, path: FilePath, health: DatabaseHealth? = nil) {
+    init(
+        database: any DatabaseReader, calls: DatabaseCalls = .onOwnThreads, path: FilePath,
+        health: DatabaseHealth? = nil
+    ) {
         self.database = database
+        self.calls = calls
         self.path = path
         self.health = health ?? DatabaseHealth(path: path)
     }
@@ -29,12 +34,23 @@ public struct QueueReader: Sendable {
     func read<Value: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws(Failure) -> Value {
-        let result: Result<Value, any Error> = await withCheckedContinuation { continuation in
-            database.asyncRead { database in
-                continuation.resume(returning: Result { try body(try database.get()) })
+        let result: Result<Value, any Error>
+        switch calls {
+        case .inPlace:
+            result = readInPlace(body)
+        case .onOwnThreads:
+            result = await withCheckedContinuation { continuation in
+                database.asyncRead { database in
+                    continuation.resume(returning: Result { try body(try database.get()) })
+                }
             }
         }
         do { return try result.get() } catch { throw health.failure(of: error) }
+    }
+
+    /// Not `async`, so that the library's blocking call is the one that is meant.
+    private func readInPlace<Value>(_ body: (Database) throws -> Value) -> Result<Value, any Error> {
+        Result { try database.read(body) }
     }
 
     // MARK: Lists
