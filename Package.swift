@@ -88,6 +88,18 @@ let package = Package(
         .target(
             name: "SyncTestSupport", dependencies: ["SyncCore", crypto, logging, system], path: "Tests/SyncTestSupport",
             swiftSettings: strict),
+        // Whole agents in a world of their own: one thread, virtual time, every order drawn from a seed.
+        .target(name: "CSimulator", path: "Tests/CSimulator", linkerSettings: [.linkedLibrary("sqlite3")]),
+        .target(
+            name: "SyncSimulator",
+            dependencies: [
+                "SyncCore", "SyncEngine", "SQLiteQueue", "FolderWatch", "RedivisSyncCLI", "SyncTestSupport",
+                "CSimulator", crypto, grdb, logging, system,
+            ], path: "Tests/SyncSimulator", swiftSettings: strict),
+        .executableTarget(
+            name: "sync-simulator", dependencies: ["SyncSimulator", argumentParser], path: "Tests/SyncSimulatorProgram",
+            swiftSettings: strict),
+        tests("SyncSimulator", ["SyncCore", "FolderWatch", system], exclude: ["Scenarios"]),
         tests("SyncCore", [system], exclude: ["Scenarios", "Golden"]),
         tests("FolderWatch", ["SyncCore", system]),
         tests("LocalFiles", ["SyncCore", "CLinux", crypto, system]),

@@ -1,0 +1,271 @@
+import Logging
+import RedivisSyncCLI
+import SQLiteQueue
+import SyncCore
+import SyncEngine
+import SyncTestSupport
+import SystemPackage
+
+/// An agent over its whole life: the state directory that stays, and the process that runs now.
+final class SimulatedAgent {
+    let name: String
+    /// From 1.
+    let number: Int
+    let state: SimulatedState
+    let host = HostTime()
+    /// What its mapping file says; edits change it.
+    var settings: Settings
+    private(set) var process: AgentProcess?
+    private var starts = 0
+    /// How often its processes ended without being told to.
+    private(set) var kills = 0
+    /// Whether its state was ever lost or set back: then it cannot know its past.
+    var lostState = false
+    /// Writes to the state fail until then, in nanoseconds.
+    var diskFailsUntil: Int64 = 0
+    /// Cells that its processes have read, by inode.
+    private var earlierReads: [UInt64: Int] = [:]
+    var readsByInode: [UInt64: Int] {
+        earlierReads.merging(process?.kernel.statistics.readsByInode ?? [:]) { $0 + $1 }
+    }
+    var totalReads: Int { readsByInode.values.reduce(0, +) }
+
+    init(name: String, number: Int, settings: Settings) throws {
+        self.name = name
+        self.number = number
+        self.settings = settings
+        state = try SimulatedState(name: name)
+    }
+
+    var isRunning: Bool { process != nil }
+
+    /// Of every process of this agent.
+    static func number(of owner: Int) -> Int { owner / 1000 }
+
+    func start(in world: World) {
+        guard process == nil else { return }
+        starts += 1
+        let process = AgentProcess(self, owner: number * 1000 + starts, in: world)
+        self.process = process
+        process.start()
+    }
+
+    /// As by SIGKILL.
+    func kill(in world: World) {
+        guard let process else { return }
+        kills += 1
+        process.kill()
+        forget(process)
+    }
+
+    /// As by SIGTERM, and SIGKILL after five seconds.
+    func stop(in world: World) {
+        guard let process else { return }
+        process.cancel()
+        world.scheduler.after(5_000_000_000, of: SeededScheduler.world) { [weak self] in
+            guard let self, self.process === process else { return }
+            process.kill()
+            forget(process)
+        }
+    }
+
+    private func forget(_ ended: AgentProcess) {
+        earlierReads.merge(ended.kernel.statistics.readsByInode) { $0 + $1 }
+        process = nil
+    }
+
+    func ended(_ ended: AgentProcess) {
+        if process === ended { forget(ended) }
+    }
+}
+
+/// One process: the real engine and the real queue, with everything around them simulated.
+final class AgentProcess: @unchecked Sendable {
+    // Unchecked: used by the scheduler's one thread.
+
+    let owner: Int
+    unowned let agent: SimulatedAgent
+    unowned let world: World
+    let clock: SimulatedClock
+    let kernel: VirtualProcess
+    let connection: RedivisConnection
+    private let gate: ProcessGate
+    private var task: Task<Void, Never>?
+    private var run: AgentRun?
+    private var queue: SQLiteQueue?
+    private var watcher: KernelWatcher?
+    private let live: LiveConfiguration
+
+    init(_ agent: SimulatedAgent, owner: Int, in world: World) {
+        self.agent = agent
+        self.owner = owner
+        self.world = world
+        clock = SimulatedClock(world.scheduler, owner: owner, run: UInt64(owner), host: agent.host)
+        let scheduler = world.scheduler
+        kernel = world.kernel.makeProcess { body in
+            if !scheduler.isDead(owner) { scheduler.asOwner(owner, body) }
+        }
+        connection = RedivisConnection(
+            to: world.redivis, owner: owner, who: "\(agent.name)\(owner % 1000)", story: world.story,
+            chance: world.chance)
+        gate = ProcessGate(world.scheduler, owner: owner, chance: world.chance)
+        live = LiveConfiguration(WorldConfiguration.make(agent.settings))
+        connection.willPost = { [unowned world, unowned agent] in world.oracle.willPost($0, by: agent) }
+        connection.willSend = { [unowned world, unowned agent] in world.oracle.willSend($0, by: agent) }
+        connection.willList = { [unowned world, unowned agent] in world.oracle.willList(by: agent) }
+    }
+
+    // MARK: Life
+
+    func start() {
+        world.story.note(agent.name, "starts")
+        world.scheduler.start(owner) { [self] in
+            // The task itself, so that it can be cancelled.
+            let task = Task { await self.live() }
+            self.task = task
+            await task.value
+            world.story.note(agent.name, "has ended")
+            kernel.kill()
+            agent.ended(self)
+        }
+    }
+
+    func cancel() { world.scheduler.asOwner(owner) { task?.cancel() } }
+
+    func kill() {
+        world.story.note(agent.name, "is killed")
+        world.scheduler.kill(owner)
+        var random = world.chance.stream("kill", owner)
+        connection.cut(&random)
+        kernel.kill()
+    }
+
+    private func live() async {
+        do {
+            try await begin()
+        } catch {
+            world.story.note(agent.name, "ends by itself", "\(error)")
+            if !Task.isCancelled { world.oracle.agentGaveUp(agent, "\(error)") }
+        }
+    }
+
+    private func begin() async throws {
+        let queue = try await SQLiteQueue(
+            agent.state.database, calls: .inPlace, api: WorldConfiguration.api, logger: Logger(label: "") { _ in SwiftLogNoOpLogHandler() },
+            receipts: agent.state.receipts)
+        self.queue = queue
+        let watcher = try KernelWatcher(kernel, gate: gate, clock: clock)
+        self.watcher = watcher
+        let jitter = Drawn(world.chance.stream("jitter", owner))
+        let ports = EnginePorts(
+            clock: clock, scanner: KernelScanner(kernel, gate: gate, batchSize: 4),
+            sources: KernelSourceReader(kernel, gate: gate), queue: guarded(queue), remote: connection,
+            random: { jitter.fraction() })
+        let run = AgentRun(
+            configuration: live.current, ports: ports, watcher: watcher, host: agent.name,
+            observer: { [self] report in observe(report) })
+        self.run = run
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await watcher.run() }
+            group.addTask { try await run.run() }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    /// Time passes around each call of the queue, and a disk that fails takes nothing.
+    private func guarded(_ queue: SQLiteQueue) -> QueueWithHooks {
+        let (gate, agent, scheduler) = (gate, UncheckedBox(agent), world.scheduler)
+        return QueueWithHooks(
+            queue, Activity(),
+            before: CallHook { call, _ throws(Failure) in
+                await gate.pause(.queue)
+                guard call.operation.writes, agent.value.diskFailsUntil > scheduler.elapsed else { return }
+                throw Failure(.stateUnavailable, scope: .agent, "the disk is full")
+            },
+            after: CallHook { _, _ throws(Failure) in await gate.pause(.queue) })
+    }
+
+    private func observe(_ report: EngineReport) {
+        switch report {
+        case .moved(let delivery, let note):
+            world.story.note(agent.name, "moves", "\(delivery.path) → \(delivery.state.publicState.rawValue): \(note)")
+            world.oracle.moved(delivery, note: note, by: agent)
+        case .scanned(_, let report): world.story.note(agent.name, "has scanned", "\(report.files) files")
+        case .folderProblem(_, let failure): world.story.note(agent.name, "has trouble with its folder", failure.summary)
+        case .folderState(_, let state): world.story.note(agent.name, "folder", "\(state)")
+        case .folderRoot(_, let root): world.story.note(agent.name, "folder is", "\(root.map { "\($0.device):\($0.inode)" } ?? "not there")")
+        case .tableReady(let table, _): world.story.note(agent.name, "table is ready", table.text)
+        case .tableProblem(let table, let failure): world.story.note(agent.name, "has trouble with its table", "\(table.text): \(failure.summary)")
+        case .tableAnswers(let table): world.story.note(agent.name, "table answers again", table.text)
+        case .sourceProblem(_, let path, let failure): world.story.note(agent.name, "cannot read", "\(path): \(failure.summary)")
+        case .queueProblem(let failure): world.story.note(agent.name, "has trouble with its queue", failure.summary)
+        case .sending, .alive: break
+        }
+    }
+
+    // MARK: What people ask of it
+
+    func edit(_ settings: Settings) {
+        agent.settings = settings
+        let configuration = WorldConfiguration.make(settings)
+        act { [self] in
+            for _ in 0..<20 {
+                guard let run else { return await gate.sleep(100_000_000) }
+                do {
+                    try await run.takeUp(configuration)
+                    return live.replace(with: configuration)
+                } catch {
+                    await gate.sleep(1_000_000_000)
+                }
+            }
+        }
+    }
+
+    func ask(_ request: ControlRequest) {
+        act { [self] in
+            guard let queue, let run else { return }
+            let control = QueueControl(
+                queue: queue, configuration: { [live] in live.current }, clock: clock, duties: SimulatedDuties(run: run))
+            let answer = await control.answer(to: request)
+            world.story.note(agent.name, "answers", "\(answer)")
+            world.oracle.asked(request, answer, of: agent)
+        }
+    }
+
+    private func act(_ body: @escaping @Sendable () async -> Void) {
+        world.scheduler.start(owner) { await body() }
+    }
+}
+
+/// What a running agent does beside its queue; what needs the command line is not simulated.
+private struct SimulatedDuties: AgentDuties {
+    let run: AgentRun
+
+    func queueChanged() async { await run.ring() }
+    func acceptPlan(_ edit: String?) async -> ControlAnswer { Self.refusal }
+    func scan(_ mapping: MappingID?) async -> ControlAnswer { Self.refusal }
+    func reload() async -> ControlAnswer { Self.refusal }
+    func status() async -> ControlAnswer { Self.refusal }
+
+    private static let refusal = ControlAnswer.refused(
+        ControlRefusal(.unavailable, "not simulated", remedy: "ask something else"))
+}
+
+/// A value of the world's one thread, for closures that have to be sendable.
+struct UncheckedBox<Value>: @unchecked Sendable {
+    // Unchecked: used by the scheduler's one thread.
+    let value: Value
+
+    init(_ value: Value) { self.value = value }
+}
+
+/// Numbers drawn by whoever comes.
+final class Drawn: @unchecked Sendable {
+    // Unchecked: used by the scheduler's one thread.
+    private var random: SeededRandom
+
+    init(_ random: SeededRandom) { self.random = random }
+
+    func fraction() -> Double { random.fraction() }
+}

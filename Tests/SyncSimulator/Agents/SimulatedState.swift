@@ -1,0 +1,113 @@
+import CSimulator
+import Glibc
+import SQLiteQueue
+import SyncCore
+import SystemPackage
+
+/// The state directory of one simulated agent: its database on a disk in memory, and its `receipts.jsonl`.
+///
+/// The connections to the database outlive the agent's processes: between two steps no transaction is open, so what a
+/// process that is killed leaves behind is what was committed.
+final class SimulatedState {
+    private(set) var database: OpenedDatabase
+    private(set) var directory: String
+    private var copies = 0
+    private let name: String
+    /// A real file, since it is written past SQLite.
+    let receipts: FilePath
+    private var backedUp: String?
+
+    init(name: String) throws {
+        self.name = name
+        receipts = FilePath("\(SimulatedDisk.receiptFolder)/\(name).jsonl")
+        unlink(receipts.string)
+        (directory, database) = try SimulatedDisk.take()
+    }
+
+    deinit {
+        unlink(receipts.string)
+        if let backedUp { simulated_disk_remove(backedUp) }
+        SimulatedDisk.give(directory, database)
+    }
+
+    /// The power fails: what was not synced is lost, all of it or some.
+    /// - Returns: how many sectors were lost.
+    func losePower(keepsSome: Bool, seed: UInt64) throws -> Int {
+        let next = nextDirectory()
+        let lost = simulated_disk_lose_power(directory, next, keepsSome ? 1 : 0, seed)
+        try replace(by: next)
+        return lost
+    }
+
+    /// The database is gone, with its directory; the receipts as well where `all`.
+    func lose(all: Bool) throws {
+        if all { unlink(receipts.string) }
+        let (directory, database) = try SimulatedDisk.take()
+        SimulatedDisk.give(self.directory, self.database)
+        (self.directory, self.database) = (directory, database)
+    }
+
+    func backUp() {
+        if let backedUp { simulated_disk_remove(backedUp) }
+        let copy = nextDirectory()
+        simulated_disk_copy(directory, copy)
+        backedUp = copy
+    }
+
+    /// - Returns: false where there is no backup.
+    func restore() throws -> Bool {
+        guard let backedUp else { return false }
+        let next = nextDirectory()
+        simulated_disk_copy(backedUp, next)
+        try replace(by: next)
+        return true
+    }
+
+    private func nextDirectory() -> String {
+        copies += 1
+        return "\(directory).\(copies)"
+    }
+
+    private func replace(by next: String) throws {
+        let opened = try OpenedDatabase(at: FilePath("\(next)/queue.sqlite"))
+        SimulatedDisk.give(directory, database)
+        (directory, database) = (next, opened)
+    }
+}
+
+/// Databases for agents that have none yet. Opening one takes longer than a small world, so those that are given back are
+/// emptied and used again, with all their statements.
+enum SimulatedDisk {
+    nonisolated(unsafe) private static var free: [(String, OpenedDatabase)] = []
+    // Unsafe: used by the one thread that runs worlds.
+    nonisolated(unsafe) private static var made = 0
+
+    /// For this process alone.
+    static let receiptFolder: String = {
+        let folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
+        let path = "\(folder)/sync-simulator-\(getpid())"
+        mkdir(path, 0o700)
+        return path
+    }()
+
+    private static let template: String = {
+        simulated_disk_install()
+        let directory = "/simulated/template"
+        // Closed again here, which leaves the whole database in its one file.
+        _ = try? OpenedDatabase(at: FilePath("\(directory)/queue.sqlite"))
+        return directory
+    }()
+
+    static func take() throws -> (String, OpenedDatabase) {
+        if let last = free.popLast() { return last }
+        made += 1
+        let directory = "/simulated/\(made)"
+        simulated_disk_copy(template, directory)
+        return (directory, try OpenedDatabase(at: FilePath("\(directory)/queue.sqlite")))
+    }
+
+    static func give(_ directory: String, _ database: OpenedDatabase) {
+        guard free.count < 8, (try? database.empty()) != nil else { return }
+        free.append((directory, database))
+    }
+}

@@ -1,0 +1,226 @@
+import SyncCore
+
+/// What the agents owe once nothing troubles them any more.
+extension Oracle {
+    private static let second: Int64 = 1_000_000_000
+    /// How long they have, beside what imports take.
+    private static let patience: Int64 = 1500 * second
+    /// When a person takes up again what is parked.
+    private static let retryAfter: Int64 = 90 * second
+    /// How long they must then do nothing.
+    private static let restTime: Int64 = 180 * second
+
+    /// Runs the world on until everything is where it has to be, and then a while longer, to see them rest.
+    func judgeRest() {
+        let begin = world.scheduler.elapsed
+        let end = begin + Self.patience + 2 * world.redivis.reading.importTime.upperBound
+        var hasRetried = false
+        var step = 5 * Self.second
+        while true {
+            world.pass(through: world.scheduler.elapsed + step)
+            guard violations.isEmpty else { return }
+            let owed = owed()
+            let parked = world.agents.contains { $0.state.count(in: .parked) > 0 }
+            if owed == nil, !parked || hasRetried { break }
+            if world.scheduler.elapsed >= begin + Self.retryAfter, !hasRetried {
+                hasRetried = true
+                for agent in world.agents { agent.process?.ask(.retryAll) }
+            }
+            if let owed, world.scheduler.elapsed >= end { return breaks(owed.rule, owed.words) }
+            step = min(step * 2, 120 * Self.second)
+        }
+        judgeWork()
+        judgeCalm()
+    }
+
+    /// Nothing is left to do, so nothing is done.
+    private func judgeCalm() {
+        // What was begun before it was seen that nothing is left; and a rescan, which may find what no event tells of.
+        let rescan = world.agents.compactMap { $0.settings["rescan"].flatMap { Int64($0) } }.max() ?? 0
+        world.pass(through: world.scheduler.elapsed + (20 + rescan * 5 / 4) * Self.second)
+        let before = world.agents.map(Effort.init)
+        world.pass(through: world.scheduler.elapsed + Self.restTime)
+        for (agent, before) in zip(world.agents, before) where violations.isEmpty {
+            let after = Effort(agent)
+            if after.requests - before.requests > Self.mostRequestsAtRest {
+                breaks(.restless, "\(agent.name) made \(after.requests - before.requests) requests in three minutes")
+            }
+            if after.reads > before.reads {
+                breaks(.restless, "\(agent.name) read \(after.reads - before.reads) cells in three minutes")
+            }
+            if after.lines - before.lines > Self.mostLinesAtRest {
+                breaks(.restless, "\(agent.name) wrote \(after.lines - before.lines) lines into its journal in three minutes")
+            }
+        }
+        if violations.isEmpty, let owed = owed() { breaks(owed.rule, owed.words) }
+    }
+
+    /// Second looks go on for a day, ever more rarely.
+    private static let mostRequestsAtRest = 40
+    private static let mostLinesAtRest = 2
+
+    /// What an agent has done so far.
+    private struct Effort {
+        let requests: Int
+        let reads: Int
+        let lines: Int
+
+        init(_ agent: SimulatedAgent) {
+            requests = agent.process.map { process in
+                RequestFault.Requests.allCases.reduce(0) { $0 + process.connection.count(of: $1) }
+            } ?? 0
+            reads = agent.totalReads
+            lines = agent.state.count(of: "journal")
+        }
+    }
+
+    // MARK: What is owed
+
+    typealias Owed = (rule: Rule, words: String)
+
+    private func owed() -> Owed? {
+        for agent in world.agents {
+            if let owed = falseClaim(of: agent) { return owed }
+        }
+        if let owed = doubled() { return owed }
+        guard let folder = world.kernel.files(below: WorldConfiguration.folder) else { return nil }
+        for file in folder where isDeliverable(file) {
+            for agent in world.agents {
+                if let owed = owed(file, by: agent) { return owed }
+            }
+        }
+        return nil
+    }
+
+    /// What is called delivered is there, unless people took it off.
+    private func falseClaim(of agent: SimulatedAgent) -> Owed? {
+        for claim in agent.state.delivered() {
+            let all = world.redivis.uploads.filter { $0.table == claim.table && Cells.md5($0.cells) == claim.md5 }
+            guard !all.contains(where: \.isLive), !all.contains(where: { $0.removed?.by == SeededScheduler.world }) else {
+                continue
+            }
+            return (.claimedDelivered, "\(agent.name): \(claim.name) is on \(claim.table) no more, and no person took it off")
+        }
+        return nil
+    }
+
+    /// Of two agents: one upload of a version, once both have looked.
+    private func doubled() -> Owed? {
+        for upload in world.redivis.uploads where upload.isLive && upload.owner != 0 {
+            let tag = UploadName.tags(in: upload.name)
+            let all = live(upload.cells, on: upload.table).filter { UploadName.tags(in: $0.name) == tag }
+            guard all.count > 1 else { continue }
+            // What was released cannot be taken off any more, and is told.
+            guard all.contains(where: { $0.place == .draft }) else { continue }
+            return (.twiceForGood, all.map { "\($0.name) #\($0.number) by \($0.owner)" }.joined(separator: ", "))
+        }
+        return nil
+    }
+
+    private func isDeliverable(_ file: VirtualFile) -> Bool {
+        guard file.isReadable, file.writers == 0, !file.cells.isEmpty, let path = RelativePath(file.path) else { return false }
+        // What no mapping takes by itself (docs/mapping-file.md), as far as the scripts have such names.
+        return !file.path.hasSuffix(".tmp") && !path.components.contains { $0.first == UInt8(ascii: ".") }
+    }
+
+    private func owed(_ file: VirtualFile, by agent: SimulatedAgent) -> Owed? {
+        let settings = agent.settings
+        guard !settings.flag("paused", false), settings["mapping"] != "none", let path = RelativePath(file.path) else { return nil }
+        if let exclude = settings["exclude"].flatMap({ try? PathPattern(parsing: $0) }), exclude.matches(path) { return nil }
+        let claim = agent.state.claim(of: file.path)
+        let isThere = !live(file.cells).isEmpty
+        if let claim, let owed = untrue(claim, file, agent) { return owed }
+        if isThere { return nil }
+        switch claim?.state {
+        case "held", "parked", "ignored": return nil
+        default: break
+        }
+        let state = agent.state.isSettling(file.path) ? "settling" : claim.map { "\($0.state) \($0.json)" } ?? "never seen"
+        return (.notDelivered, "\(agent.name): \(file.path) [\(Self.words(file.cells))] is \(state)")
+    }
+
+    /// A file that waits for a person does so for a reason that holds.
+    private func untrue(_ claim: SimulatedState.Claim, _ file: VirtualFile, _ agent: SimulatedAgent) -> Owed? {
+        func lie(_ why: String) -> Owed? {
+            (.untrueReason, "\(agent.name): \(file.path) is \(claim.state) \(claim.json.prefix(160)), though \(why)")
+        }
+        guard !agent.lostState else { return nil }
+        switch claim.kind {
+        case "held" where claim.json.contains("changed"):
+            return isChange(file) ? nil : lie("no other content of this path was delivered that is not elsewhere now")
+        case "held" where claim.json.contains("tableHasOtherUploads"):
+            let same = live(file.cells).first { $0.owner == 0 && $0.name == file.path }
+            if same != nil { return lie("the table has just this upload") }
+            return world.redivis.uploads.contains { $0.owner == 0 || world.agents.count > 1 } ? nil : lie("nobody else has uploads there")
+        case "ignored" where claim.json.contains("existing"):
+            return wasThereBefore(file, agent) ? nil : lie("it came after the agent had looked")
+        case "ignored" where claim.json.contains("exclude"):
+            return lie("no rule leaves it out")
+        case "forgotten":
+            let isMeant = decided[file.path] != nil || forgotten.keys.contains { file.path == $0 || file.path.hasPrefix($0 + "/") }
+            return isMeant || world.agents.count > 1 ? nil : lie("nobody has forgotten it")
+        default:
+            return nil
+        }
+    }
+
+    /// Whether another content of a path that this one had is on a table, and lives on under no other name.
+    private func isChange(_ file: VirtualFile) -> Bool {
+        let own = files.names(of: file.cells)
+        return world.redivis.uploads.contains { upload in
+            guard !upload.importFails, upload.cells != file.cells else { return false }
+            guard !files.names(of: upload.cells).isDisjoint(with: own) else { return false }
+            return !files.instances.values.contains { instance in
+                instance.cells == upload.cells && !instance.names.isSubset(of: own)
+            }
+        }
+    }
+
+    /// Generous: within the first half minute of the agent.
+    private func wasThereBefore(_ file: VirtualFile, _ agent: SimulatedAgent) -> Bool {
+        let appeared = files.contents[file.cells]?.appearedAt ?? 0
+        return appeared <= Int64(agent.settings.int("start", 10)) * 1_000_000 + 30 * Self.second
+    }
+
+    // MARK: What it cost
+
+    private func judgeWork() {
+        let total = files.contents.keys.reduce(0) { $0 + $1.count }
+        let troubles = world.script.steps.count { $0.verb.isTrouble }
+        let ofInstances = files.contents.reduce(into: [UInt64: Int]()) { sizes, content in
+            for instance in Set(content.value.occurrences.map(\.instance)) { sizes[instance, default: 0] += content.key.count }
+        }
+        for agent in world.agents where violations.isEmpty {
+            let sent = received[agent.number] ?? 0
+            let mostSent = troubles == 0 ? 2 * total + 16 : (2 + 12 * troubles) * (total + 16)
+            if sent > mostSent { breaks(.sentTooMuch, "\(agent.name) sent \(sent) cells, of \(total) that ever were") }
+            let times = 10 + world.script.steps.count + 12 * troubles
+            for (instance, count) in agent.readsByInode.sorted(by: { $0.key < $1.key }) {
+                let size = ofInstances[instance] ?? 1
+                guard count > times * (size + 1) else { continue }
+                let names = files.instances[instance]?.names.sorted().map(Self.short).joined(separator: ", ") ?? ""
+                breaks(.readTooMuch, "\(agent.name) read \(count) cells of \(names), which never had more than \(size)")
+            }
+            let (lines, path) = agent.state.longestJournal()
+            if lines > Self.mostLines { breaks(.journalTooLong, "\(agent.name): \(lines) lines about \(path)") }
+        }
+    }
+
+    /// Of one delivery: an outage of an hour that is asked about once a minute, and its journey.
+    private static let mostLines = 120
+}
+
+extension Script.Verb {
+    /// Whether it may make an agent send or read something once more.
+    var isTrouble: Bool {
+        switch self {
+        case .fault, .killSessions, .start, .stop, .kill, .power, .restore, .lose, .disk, .edit, .pause, .resume, .retryAll,
+            .retry, .publish, .discard, .draft, .foreignDelete, .unmount, .mount, .remount, .swapFolder, .swapAbove, .repoint,
+            .hide, .show, .lie, .clock, .resolve:
+            true
+        case .write, .append, .rewrite, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove, .chmod, .touch,
+            .hold, .release, .revert, .map, .store, .unmap, .lock, .foreign, .foreignCopy, .slowImports, .backup, .forget:
+            false
+        }
+    }
+}

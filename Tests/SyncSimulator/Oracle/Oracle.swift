@@ -1,0 +1,230 @@
+import SyncCore
+
+/// Judges the agents from outside: by what the kernel and the server saw. The database is only looked at for what the
+/// program claims there.
+package final class Oracle: @unchecked Sendable {
+    // Unchecked: used by the scheduler's one thread.
+
+    unowned let world: World
+    let files: FileHistory
+    private(set) var violations: [Violation] = []
+    /// The world ends: nothing is judged any more.
+    var isClosed = false
+    /// By path, when a person said so last (nanoseconds).
+    private(set) var forgotten: [String: Int64] = [:]
+    private(set) var decided: [String: Int64] = [:]
+    /// Of each agent's list requests, when they were made.
+    private var lists: [Int: [Int64]] = [:]
+    /// Cells that the storage host got of each agent.
+    private(set) var received: [Int: Int] = [:]
+    private var lastStep = (elapsed: Int64(0), steps: 0)
+
+    init(_ world: World) {
+        self.world = world
+        let scheduler = world.scheduler
+        let quiets = world.script.agents.map { agent in
+            Int64(max(agent.settings.int("settle", 1000), 2000)) * 1_000_000
+        }
+        let trustsLeases =
+            world.script.world.flag("leases", true) && world.script.agents.allSatisfy { $0.settings.flag("writers", true) }
+        files = FileHistory(quiet: trustsLeases ? nil : quiets.min()) { scheduler.elapsed }
+    }
+
+    /// So many steps without time passing are a loop.
+    private static let mostStepsAtOnce = 60_000
+
+    /// Whether there is nothing more to learn from this world.
+    var isOver: Bool {
+        if !violations.isEmpty { return !isClosed }
+        let scheduler = world.scheduler
+        if scheduler.elapsed != lastStep.elapsed { lastStep = (scheduler.elapsed, scheduler.steps) }
+        if scheduler.steps - lastStep.steps > Self.mostStepsAtOnce { breaks(.endless, "at one moment") }
+        return !violations.isEmpty
+    }
+
+    func breaks(_ rule: Rule, _ words: String) {
+        guard !isClosed, violations.isEmpty else { return }
+        violations.append(Violation(rule: rule, words: words, at: world.scheduler.elapsed))
+        world.story.note("!!!", "broken", "\(rule.rawValue): \(words)")
+    }
+
+    /// A path below the folder, as the kernel told it or as a row has it.
+    static func short(_ path: String) -> String {
+        let names = path.split(separator: "/")
+        guard path.hasPrefix("/"), let data = names.lastIndex(of: "data") else { return path }
+        return names[(data + 1)...].joined(separator: "/")
+    }
+
+    func shortNames(of cells: [UInt8]) -> [String] { files.names(of: cells).map(Self.short).sorted() }
+
+    // MARK: The server
+
+    func noteRedivis(_ event: SimulatedRedivis.Event) {
+        switch event {
+        case .registered(let upload): noteRegistered(upload)
+        case .removed(let upload, let owner):
+            world.story.note("Redivis", "removes", "\(upload.name) #\(upload.number), by \(owner)")
+        case .received(let cells, let owner): received[SimulatedAgent.number(of: owner), default: 0] += cells
+        }
+    }
+
+    private func noteRegistered(_ upload: SimulatedUpload) {
+        world.story.note("Redivis", "registers", "\(upload.name) #\(upload.number) [\(Self.words(upload.cells))], by \(upload.owner)")
+        guard let agent = world.agent(ofOwner: upload.owner) else { return }
+        let names = shortNames(of: upload.cells).joined(separator: ", ")
+        if !upload.cells.isEmpty, !files.wasWhole(upload.cells) {
+            return breaks(.neverWhole, "\(upload.name) [\(Self.words(upload.cells))], which no file was while nobody wrote it")
+        }
+        checkTwice(upload, agent, names)
+        checkHeld(upload, agent)
+        checkForgotten(upload, agent)
+    }
+
+    static func words(_ cells: [UInt8]) -> String {
+        guard let first = cells.first else { return "nothing" }
+        return cells.allSatisfy { $0 == first } ? "\(first) × \(cells.count)" : cells.map { "\($0)" }.joined(separator: " ")
+    }
+
+    /// The live uploads of one content, on one table or on all.
+    func live(_ cells: [UInt8], on table: TableKey? = nil) -> [SimulatedUpload] {
+        world.redivis.uploads.filter { $0.isLive && $0.cells == cells && (table == nil || $0.table == table) }
+    }
+
+    private func checkTwice(_ upload: SimulatedUpload, _ agent: SimulatedAgent, _ names: String) {
+        guard upload.isLive else { return }
+        // Two agents may have two tables.
+        let all = live(upload.cells, on: world.agents.count > 1 ? upload.table : nil)
+        guard all.count > max(files.versions(of: upload.cells), 1) else { return }
+        let registrars = Set(all.map { SimulatedAgent.number(of: $0.owner) })
+        // Somebody else's upload beside ours is no doing of the agent's if it came later.
+        guard !registrars.contains(0) || all.last?.owner != 0 else { return }
+        if registrars.count == 1 {
+            let list = all.map { "\($0.name) #\($0.number)" }.joined(separator: ", ")
+            breaks(.registeredTwice, "\(names) is on \(upload.table) \(all.count) times: \(list)")
+        }
+    }
+
+    /// A changed content of a path whose earlier content the same agent has delivered to the same table.
+    private func checkHeld(_ upload: SimulatedUpload, _ agent: SimulatedAgent) {
+        guard upload.isLive, !agent.lostState, let new = files.contents[upload.cells] else { return }
+        for earlier in world.redivis.uploads where earlier.number < upload.number && earlier.isLive {
+            guard earlier.table == upload.table, SimulatedAgent.number(of: earlier.owner) == agent.number,
+                earlier.cells != upload.cells, let old = files.contents[earlier.cells], old.appearedAt < new.appearedAt,
+                world.scheduler.elapsed >= earlier.importEnds
+            else { continue }
+            let newNames = Set(new.occurrences.map(\.name))
+            let shared = Set(old.occurrences.map(\.name)).intersection(newNames)
+            // Of several versions, or where it lived on under another name, it is not plain what a path's older one is.
+            guard !shared.isEmpty, files.names(of: earlier.cells).count == 1, newNames.count == 1 else { continue }
+            let path = Self.short(shared.min() ?? "")
+            guard decided[path] == nil, forgotten[path] == nil else { continue }
+            breaks(.sentThoughHeld, "\(path): \(upload.name), though \(earlier.name) of the same path is delivered")
+        }
+    }
+
+    private func checkForgotten(_ upload: SimulatedUpload, _ agent: SimulatedAgent) {
+        guard let content = files.contents[upload.cells], !agent.lostState else { return }
+        let names = Set(content.occurrences.map { Self.short($0.name) })
+        let hits = names.filter { name in
+            decided[name] == nil && forgotten.contains { path, at in (name == path || name.hasPrefix(path + "/")) && at < content.appearedAt }
+        }
+        guard !names.isEmpty, hits.count == names.count else { return }
+        breaks(.sentThoughForgotten, "\(hits.sorted().joined(separator: ", ")): \(upload.name)")
+    }
+
+    // MARK: Requests
+
+    func willPost(_ name: String, by agent: SimulatedAgent) {
+        guard !isClosed, !agent.state.claims(posting: name) else { return }
+        breaks(.notSaved, "the registration of \(name) leaves, and its row does not say so")
+    }
+
+    func willSend(_ session: UploadSession, by agent: SimulatedAgent) {
+        guard !isClosed, !agent.state.claims(session: session.uploadID) else { return }
+        breaks(.notSaved, "bytes leave for \(session.uploadID), and no row has it")
+    }
+
+    /// Contract: 6 walks in 30 s for all doubts together; the follower's own come on top.
+    private static let mostWalks = 40
+
+    func willList(by agent: SimulatedAgent) {
+        let now = world.scheduler.elapsed
+        var recent = (lists[agent.number] ?? []).drop { $0 < now - 30_000_000_000 }
+        recent.append(now)
+        lists[agent.number] = Array(recent)
+        let pages = world.redivis.uploads.count / world.redivis.reading.pageSize + 2
+        guard recent.count > Self.mostWalks * pages else { return }
+        breaks(.tooManyLists, "\(recent.count) list requests of \(agent.name) within 30 s, for \(pages) pages")
+    }
+
+    // MARK: What agents say
+
+    func agentGaveUp(_ agent: SimulatedAgent, _ words: String) {
+        guard !isClosed else { return }
+        breaks(.gaveUp, "\(agent.name): \(words)")
+    }
+
+    func moved(_ delivery: Delivery, note: String, by agent: SimulatedAgent) {
+        guard !isClosed else { return }
+        if note.contains(SimulatedRedivis.secret) { breaks(.secretShown, note) }
+        switch delivery.state {
+        case .parked(let reason): checkReason(reason, delivery, agent)
+        case .delivered(let receipt): checkReceipt(receipt, delivery)
+        case .working, .waiting, .held, .abandoned: break
+        }
+    }
+
+    private func named(_ name: String?) -> [SimulatedUpload] {
+        world.redivis.uploads.filter { upload in
+            upload.place != .removed && name.map { upload.name.hasPrefix($0) } ?? false
+        }
+    }
+
+    private func checkReason(_ reason: ParkReason, _ delivery: Delivery, _ agent: SimulatedAgent) {
+        let there = named(delivery.uploadName)
+        let isOurs = there.contains { Cells.md5($0.cells) == delivery.content?.md5 && !$0.importFails }
+        switch reason {
+        case .removedFromTable, .nameTaken, .contentDiffers:
+            if isOurs { breaks(.untrueReason, "\(agent.name): \(delivery.path) is parked as \(reason), and its upload is on the table") }
+        case .stateDamaged(let words): breaks(.untrueReason, "\(agent.name): \(delivery.path): \(words)")
+        case .unreadable(let words):
+            let file = world.kernel.file("\(WorldConfiguration.folder)/\(delivery.path)")
+            guard let file, file.isReadable, !everHidden else { return }
+            breaks(.untrueReason, "\(agent.name): \(delivery.path): \(words)")
+        case .importFailed, .rejected, .sessionRefused, .sessionsLost, .withdrawalRefused: break
+        }
+    }
+
+    private var everHidden: Bool {
+        world.script.steps.contains { [.hide, .lie, .lock, .unmount, .remount].contains($0.verb) }
+    }
+
+    private func checkReceipt(_ receipt: Receipt, _ delivery: Delivery) {
+        let isThere = world.redivis.uploads.contains { upload in
+            upload.table == receipt.table && Cells.md5(upload.cells) == receipt.content.md5
+                && (upload.isLive || upload.removed != nil)
+        }
+        guard !isThere else { return }
+        breaks(.claimedDelivered, "\(delivery.path): no upload of its content is on \(receipt.table)")
+    }
+
+    // MARK: What people said
+
+    func asked(_ request: ControlRequest, _ answer: ControlAnswer, of agent: SimulatedAgent) {
+        guard case .done(let outcome) = answer else { return }
+        let now = world.scheduler.elapsed
+        func short(_ path: ControlPath) -> String { Self.short(String(decoding: path.absolute.bytes, as: UTF8.self)) }
+        switch request {
+        case .forget(let paths) where !outcome.changed.isEmpty:
+            for path in paths where world.agents.count == 1 { forgotten[short(path)] = now }
+        case .retry(let paths):
+            for path in paths {
+                forgotten[short(path)] = nil
+                decided[short(path)] = now
+            }
+        case .resolve(let paths, _):
+            for path in paths { decided[short(path)] = now }
+        case .forget, .retryAll, .pause, .resume, .acceptPlan, .scan, .reload, .status: break
+        }
+    }
+}

@@ -1,0 +1,104 @@
+import ArgumentParser
+import Glibc
+import SyncSimulator
+
+/// Runs worlds by the thousand, or one of them with its story.
+@main
+struct Entry: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sync-simulator", abstract: "Runs whole agents in simulated worlds and looks for broken promises.")
+
+    @Option(help: "Only worlds of this profile: \(Profile.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var profile: String?
+    @Option(help: "The first seed; drawn at random where it is left out.")
+    var base: UInt64?
+    @Option(help: "How many worlds.")
+    var worlds = Int.max
+    @Option(help: "For how many seconds.")
+    var seconds: Int?
+    @Option(help: "Runs the one world of this seed.")
+    var seed: UInt64?
+    @Option(help: "Runs the world of this script file.")
+    var script: String?
+    @Flag(help: "Tells the story of the one world, step by step.")
+    var trace = false
+    @Flag(help: "Prints the shortest script that breaks the same rule.")
+    var shrink = false
+    @Flag(help: "Ends at the first world that breaks a rule.")
+    var first = false
+
+    private var profiles: [Profile] { profile.flatMap(Profile.init(rawValue:)).map { [$0] } ?? Profile.allCases }
+
+    func validate() throws {
+        guard profile == nil || profile.flatMap(Profile.init(rawValue:)) != nil else {
+            throw ValidationError("there is no profile \(profile ?? "")")
+        }
+    }
+
+    func run() throws {
+        try Self.fixHashes()
+
+        if let one = try oneScript() { return try run(one) }
+        try runMany()
+    }
+
+    /// The order of sets and dictionaries must follow from the seed as well, which the runtime decides when it starts.
+    private static func fixHashes() throws {
+        guard !Trial.hashesAreFixed else { return }
+        setenv("SWIFT_DETERMINISTIC_HASHING", "1", 1)
+        var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) } + [nil]
+        execv("/proc/self/exe", &arguments)
+        throw ExitCode(71)
+    }
+
+    // MARK: One
+
+    private func oneScript() throws -> Script? {
+        if let script { return try Script(parsing: Self.read(script)) }
+        guard let seed else { return nil }
+        return ScriptGenerator.script(seed: seed, profile: profiles[0])
+    }
+
+    private static func read(_ path: String) throws -> String {
+        guard let file = fopen(path, "r") else { throw ValidationError("cannot read \(path)") }
+        defer { fclose(file) }
+        var bytes: [UInt8] = []
+        while case let byte = getc(file), byte != EOF { bytes.append(UInt8(byte)) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private func run(_ script: Script) throws {
+        if !shrink { print(script.text) }
+        let verdict = try Trial.run(script, tell: trace ? { print($0) } : nil)
+        guard let violation = verdict.violations.first else {
+            print("nothing broken; \(verdict.steps) steps, \(verdict.elapsed / 1_000_000_000) s, hash \(verdict.hash)")
+            return
+        }
+        if shrink { print(Trial.shrink(script, breaking: violation.rule).text) }
+        print("BROKEN: \(violation.rule.rawValue): \(violation.words)")
+        throw ExitCode.failure
+    }
+
+    // MARK: Many
+
+    private func runMany() throws {
+        let begin = Self.now()
+        var campaign = Campaign(profiles: profiles, base: base ?? UInt64.random(in: 0...999_999_999))
+        print("base seed \(campaign.base)")
+        while campaign.worlds < worlds, seconds.map({ Self.now() - begin < Double($0) }) ?? true {
+            guard let failure = try campaign.runNext() else { continue }
+            print("world \(failure.worlds) seed \(failure.seed) \(failure.profile.rawValue): \(failure.violation.rule.rawValue): \(failure.violation.words)")
+            if first { break }
+        }
+        let took = Self.now() - begin
+        print(
+            "\(campaign.worlds) worlds in \(Int(took)) s (\(Int(Double(campaign.worlds) / took)) a second), \(campaign.elapsed / 3_600_000_000_000) virtual hours, \(campaign.steps) steps, \(campaign.failures.count) broken"
+        )
+    }
+
+    private static func now() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+}
