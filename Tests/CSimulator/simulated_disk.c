@@ -22,6 +22,8 @@ struct node {
     /// One flag a sector: written since the last sync.
     unsigned char *dirty;
     sqlite3_int64 dirtyRoom;
+    /// All that are dirty lie between these.
+    sqlite3_int64 dirtyFrom, dirtyTo;
     /// Whether the size changed since the last sync.
     int isResized;
     int users, isDeleted;
@@ -66,6 +68,9 @@ static void markDirty(struct node *node, sqlite3_int64 from, sqlite3_int64 to) {
         node->dirtyRoom = room;
     }
     memset(node->dirty + from / SECTOR, 1, (size_t)(sectors - from / SECTOR));
+    int wasClean = node->dirtyTo <= node->dirtyFrom;
+    if (wasClean || from / SECTOR < node->dirtyFrom) node->dirtyFrom = from / SECTOR;
+    if (wasClean || sectors > node->dirtyTo) node->dirtyTo = sectors;
 }
 
 static void copySector(struct node *node, struct bytes *target, sqlite3_int64 sector) {
@@ -78,11 +83,12 @@ static void copySector(struct node *node, struct bytes *target, sqlite3_int64 se
 
 static void syncNode(struct node *node) {
     setSize(&node->durable, node->now.size);
-    for (sqlite3_int64 sector = 0; sector < node->dirtyRoom; sector++) {
+    for (sqlite3_int64 sector = node->dirtyFrom; sector < node->dirtyTo; sector++) {
         if (!node->dirty[sector]) continue;
         node->dirty[sector] = 0;
         copySector(node, &node->durable, sector);
     }
+    node->dirtyFrom = node->dirtyTo = 0;
     node->isResized = 0;
 }
 
@@ -416,7 +422,7 @@ long simulated_disk_lose_power(const char *from, const char *to, int keepsSome, 
         struct node *copy = replaced(to, name);
         fill(&copy->now, &node->durable);
         if (keepsSome && node->isResized && draw(&seed) % 2) setSize(&copy->now, node->now.size);
-        for (sqlite3_int64 sector = 0; sector < node->dirtyRoom; sector++) {
+        for (sqlite3_int64 sector = node->dirtyFrom; sector < node->dirtyTo; sector++) {
             if (!node->dirty[sector]) continue;
             if (keepsSome && draw(&seed) % 2) copySector(node, &copy->now, sector);
             else lost++;

@@ -20,6 +20,8 @@ struct Entry: ParsableCommand {
     var seed: UInt64?
     @Option(help: "Runs the world of this script file.")
     var script: String?
+    @Option(help: "A rule, in its words, that may be broken; can be given several times.")
+    var ignoring: [String] = []
     @Flag(help: "Tells the story of the one world, step by step.")
     var trace = false
     @Flag(help: "Prints the shortest script that breaks the same rule.")
@@ -29,7 +31,13 @@ struct Entry: ParsableCommand {
 
     private var profiles: [Profile] { profile.flatMap(Profile.init(rawValue:)).map { [$0] } ?? Profile.allCases }
 
+    private var ignored: Set<Rule> { Set(ignoring.compactMap(Rule.init(rawValue:))) }
+
     func validate() throws {
+        if let unknown = ignoring.first(where: { Rule(rawValue: $0) == nil }) {
+            throw ValidationError(
+                "there is no rule `\(unknown)`; there are: \(Rule.allCases.map(\.rawValue).joined(separator: "; "))")
+        }
         guard profile == nil || profile.flatMap(Profile.init(rawValue:)) != nil else {
             throw ValidationError("there is no profile \(profile ?? "")")
         }
@@ -69,21 +77,30 @@ struct Entry: ParsableCommand {
 
     private func run(_ script: Script) throws {
         if !shrink { print(script.text) }
-        let verdict = try Trial.run(script, tell: trace ? { print($0) } : nil)
+        let verdict = try Trial.run(script, ignoring: ignored, tell: trace ? { print($0) } : nil)
         guard let violation = verdict.violations.first else {
             print("nothing broken; \(verdict.steps) steps, \(verdict.elapsed / 1_000_000_000) s, hash \(verdict.hash)")
             return
         }
-        if shrink { print(Trial.shrink(script, breaking: violation.rule).text) }
-        print("BROKEN: \(violation.rule.rawValue): \(violation.words)")
+        if shrink { try printShortest(script, violation) } else { print(Self.words(violation)) }
         throw ExitCode.failure
+    }
+
+    private func printShortest(_ script: Script, _ violation: Violation) throws {
+        let short = Trial.shrink(script, breaking: violation.rule, ignoring: ignored)
+        print(short.text)
+        if let violation = try Trial.run(short, ignoring: ignored).violations.first { print(Self.words(violation)) }
+    }
+
+    private static func words(_ violation: Violation) -> String {
+        "# broken: \(violation.rule.rawValue): \(violation.words)"
     }
 
     // MARK: Many
 
     private func runMany() throws {
         let begin = Self.now()
-        var campaign = Campaign(profiles: profiles, base: base ?? UInt64.random(in: 0...999_999_999))
+        var campaign = Campaign(profiles: profiles, base: base ?? UInt64.random(in: 0...999_999_999), ignoring: ignored)
         print("base seed \(campaign.base)")
         while campaign.worlds < worlds, seconds.map({ Self.now() - begin < Double($0) }) ?? true {
             guard let failure = try campaign.runNext() else { continue }

@@ -16,10 +16,17 @@ package struct OpenedDatabase: Sendable {
     package let pool: DatabasePool
     package let path: FilePath
 
+    /// - Parameter checkpoint: after how many pages of journal they go to the database; `nil`: as the agent has it.
     /// - Throws: `Failure` of kind `stateUnavailable`.
-    package init(at path: FilePath) throws(Failure) {
+    package init(at path: FilePath, checkpoint: Int? = nil) throws(Failure) {
         self.path = path
         pool = try QueueDatabase.openForWriting(path)
+        guard let checkpoint else { return }
+        do {
+            try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_autocheckpoint = \(checkpoint)") }
+        } catch {
+            throw Failure.ofDatabase(error, at: path)
+        }
     }
 
     /// Takes every row out, so that another simulated agent begins with nothing.

@@ -48,9 +48,10 @@ public struct QueueReader: Sendable {
         do { return try result.get() } catch { throw health.failure(of: error) }
     }
 
-    /// Not `async`, so that the library's blocking call is the one that is meant.
+    /// Not `async`, so that the library's blocking call is the one that is meant. Without a transaction: on the one thread
+    /// that there is, nobody writes meanwhile.
     private func readInPlace<Value>(_ body: (Database) throws -> Value) -> Result<Value, any Error> {
-        Result { try database.read(body) }
+        Result { try database.unsafeRead(body) }
     }
 
     // MARK: Lists

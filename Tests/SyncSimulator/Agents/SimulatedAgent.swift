@@ -224,6 +224,7 @@ final class AgentProcess: @unchecked Sendable {
 
     func ask(_ request: ControlRequest) {
         act { [self] in
+            for _ in 0..<50 where run == nil { await gate.sleep(100_000_000) }
             guard let queue, let run else { return }
             let control = QueueControl(
                 queue: queue, configuration: { [live] in live.current }, clock: clock, duties: SimulatedDuties(run: run))

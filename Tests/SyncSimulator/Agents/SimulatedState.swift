@@ -69,7 +69,7 @@ final class SimulatedState {
     }
 
     private func replace(by next: String) throws {
-        let opened = try OpenedDatabase(at: FilePath("\(next)/queue.sqlite"))
+        let opened = try SimulatedDisk.open(next)
         SimulatedDisk.give(directory, database)
         (directory, database) = (next, opened)
     }
@@ -103,7 +103,12 @@ enum SimulatedDisk {
         made += 1
         let directory = "/simulated/\(made)"
         simulated_disk_copy(template, directory)
-        return (directory, try OpenedDatabase(at: FilePath("\(directory)/queue.sqlite")))
+        return (directory, try open(directory))
+    }
+
+    /// With a short journal: memory is what a long one costs here, and checkpoints come in the midst of worlds.
+    static func open(_ directory: String) throws -> OpenedDatabase {
+        try OpenedDatabase(at: FilePath("\(directory)/queue.sqlite"), checkpoint: 60)
     }
 
     static func give(_ directory: String, _ database: OpenedDatabase) {

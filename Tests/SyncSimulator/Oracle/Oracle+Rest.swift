@@ -8,7 +8,7 @@ extension Oracle {
     /// When a person takes up again what is parked.
     private static let retryAfter: Int64 = 90 * second
     /// How long they must then do nothing.
-    private static let restTime: Int64 = 180 * second
+    private static let restTime: Int64 = 120 * second
 
     /// Runs the world on until everything is where it has to be, and then a while longer, to see them rest.
     func judgeRest() {
@@ -21,7 +21,8 @@ extension Oracle {
             guard violations.isEmpty else { return }
             let owed = owed()
             let parked = world.agents.contains { $0.state.count(in: .parked) > 0 }
-            if owed == nil, !parked || hasRetried { break }
+            let isImporting = world.redivis.uploads.contains { $0.importEnds + 30 * Self.second > world.scheduler.elapsed }
+            if owed == nil, !isImporting, !parked || hasRetried { break }
             if world.scheduler.elapsed >= begin + Self.retryAfter, !hasRetried {
                 hasRetried = true
                 for agent in world.agents { agent.process?.ask(.retryAll) }
@@ -43,13 +44,13 @@ extension Oracle {
         for (agent, before) in zip(world.agents, before) where violations.isEmpty {
             let after = Effort(agent)
             if after.requests - before.requests > Self.mostRequestsAtRest {
-                breaks(.restless, "\(agent.name) made \(after.requests - before.requests) requests in three minutes")
+                breaks(.restless, "\(agent.name) made \(after.requests - before.requests) requests in two minutes")
             }
             if after.reads > before.reads {
-                breaks(.restless, "\(agent.name) read \(after.reads - before.reads) cells in three minutes")
+                breaks(.restless, "\(agent.name) read \(after.reads - before.reads) cells in two minutes")
             }
             if after.lines - before.lines > Self.mostLinesAtRest {
-                breaks(.restless, "\(agent.name) wrote \(after.lines - before.lines) lines into its journal in three minutes")
+                breaks(.restless, "\(agent.name) wrote \(after.lines - before.lines) lines into its journal in two minutes")
             }
         }
         if violations.isEmpty, let owed = owed() { breaks(owed.rule, owed.words) }
@@ -89,7 +90,15 @@ extension Oracle {
                 if let owed = owed(file, by: agent) { return owed }
             }
         }
+        for agent in world.agents where !isPaused(agent) {
+            guard let open = agent.state.openDelivery() else { continue }
+            return (.neverEnds, "\(agent.name): \(open.path) is \(open.state): \(open.reason)")
+        }
         return nil
+    }
+
+    private func isPaused(_ agent: SimulatedAgent) -> Bool {
+        agent.settings.flag("paused", false) || agent.settings["mapping"] == "none"
     }
 
     /// What is called delivered is there, unless people took it off.
@@ -117,18 +126,25 @@ extension Oracle {
         return nil
     }
 
+    /// Whether mappings take such a name by themselves (docs/mapping-file.md), as far as the scripts have such names.
+    private static func isTaken(_ path: String) -> Bool {
+        !path.hasSuffix(".tmp") && !path.split(separator: "/").contains { $0.hasPrefix(".") }
+    }
+
     private func isDeliverable(_ file: VirtualFile) -> Bool {
-        guard file.isReadable, file.writers == 0, !file.cells.isEmpty, let path = RelativePath(file.path) else { return false }
-        // What no mapping takes by itself (docs/mapping-file.md), as far as the scripts have such names.
-        return !file.path.hasSuffix(".tmp") && !path.components.contains { $0.first == UInt8(ascii: ".") }
+        guard file.isReadable, file.writers == 0, !file.cells.isEmpty else { return false }
+        return Self.isTaken(file.path)
     }
 
     private func owed(_ file: VirtualFile, by agent: SimulatedAgent) -> Owed? {
         let settings = agent.settings
-        guard !settings.flag("paused", false), settings["mapping"] != "none", let path = RelativePath(file.path) else { return nil }
+        guard !isPaused(agent), let path = RelativePath(file.path) else { return nil }
         if let exclude = settings["exclude"].flatMap({ try? PathPattern(parsing: $0) }), exclude.matches(path) { return nil }
         let claim = agent.state.claim(of: file.path)
-        let isThere = !live(file.cells).isEmpty
+        // What people took off again was delivered once.
+        let isThere = world.redivis.uploads.contains { upload in
+            upload.cells == file.cells && (upload.isLive || upload.removed?.by == SeededScheduler.world)
+        }
         if let claim, let owed = untrue(claim, file, agent) { return owed }
         if isThere { return nil }
         switch claim?.state {
@@ -157,21 +173,29 @@ extension Oracle {
         case "ignored" where claim.json.contains("exclude"):
             return lie("no rule leaves it out")
         case "forgotten":
-            let isMeant = decided[file.path] != nil || forgotten.keys.contains { file.path == $0 || file.path.hasPrefix($0 + "/") }
+            let isMeant = shortNames(of: file.cells).contains { decided[$0] != nil } || forgotten.keys.contains { file.path == $0 || file.path.hasPrefix($0 + "/") }
             return isMeant || world.agents.count > 1 ? nil : lie("nobody has forgotten it")
         default:
             return nil
         }
     }
 
-    /// Whether another content of a path that this one had is on a table, and lives on under no other name.
+    /// Whether another content of a path or an inode that this one had is on a table, and was not moved away.
+    ///
+    /// With links, copies and exchanges several answers are right.
     private func isChange(_ file: VirtualFile) -> Bool {
-        let own = files.names(of: file.cells)
+        if world.script.steps.contains(where: { [.link, .exchange, .copy].contains($0.verb) }) { return true }
+        let own = Set(shortNames(of: file.cells))
+        let there = world.kernel.files(below: WorldConfiguration.folder) ?? []
         return world.redivis.uploads.contains { upload in
-            guard !upload.importFails, upload.cells != file.cells else { return false }
-            guard !files.names(of: upload.cells).isDisjoint(with: own) else { return false }
-            return !files.instances.values.contains { instance in
-                instance.cells == upload.cells && !instance.names.isSubset(of: own)
+            guard !upload.importFails, upload.cells != file.cells, let earlier = files.contents[upload.cells] else { return false }
+            return earlier.occurrences.contains { occurrence in
+                if occurrence.instance == file.instance { return true }
+                guard own.contains(Self.short(occurrence.name)) else { return false }
+                return !there.contains { other in
+                    other.instance == occurrence.instance && other.cells == upload.cells && !own.contains(other.path)
+                        && Self.isTaken(other.path)
+                }
             }
         }
     }
@@ -218,7 +242,7 @@ extension Script.Verb {
             .retry, .publish, .discard, .draft, .foreignDelete, .unmount, .mount, .remount, .swapFolder, .swapAbove, .repoint,
             .hide, .show, .lie, .clock, .resolve:
             true
-        case .write, .append, .rewrite, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove, .chmod, .touch,
+        case .write, .burst, .append, .rewrite, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove, .chmod, .touch,
             .hold, .release, .revert, .map, .store, .unmap, .lock, .foreign, .foreignCopy, .slowImports, .backup, .forget:
             false
         }

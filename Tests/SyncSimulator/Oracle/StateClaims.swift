@@ -23,8 +23,8 @@ extension SimulatedState {
     func claims(posting name: String) -> Bool {
         read(false) { database in
             try Bool.fetchOne(
-                database,
-                sql: "SELECT EXISTS (SELECT 1 FROM delivery WHERE uploadName = ? AND kind = 'posting')",
+                try database.cachedStatement(
+                    sql: "SELECT EXISTS (SELECT 1 FROM delivery WHERE uploadName = ? AND kind = 'posting')"),
                 arguments: [name]) ?? false
         }
     }
@@ -33,11 +33,11 @@ extension SimulatedState {
     func claims(session: String) -> Bool {
         read(false) { database in
             try Bool.fetchOne(
-                database,
-                sql: """
+                try database.cachedStatement(
+                    sql: """
                     SELECT EXISTS (SELECT 1 FROM delivery WHERE kind IN ('transferring', 'probing', 'concluding')
                         AND instr(state, '"' || ? || '"') > 0)
-                    """,
+                    """),
                 arguments: [session]) ?? false
         }
     }
@@ -46,11 +46,11 @@ extension SimulatedState {
     func claim(of path: String) -> Claim? {
         read(nil) { database in
             try Row.fetchOne(
-                database,
-                sql: """
+                try database.cachedStatement(
+                    sql: """
                     SELECT d.public, d.kind, d.state, d.md5 FROM file AS f JOIN delivery AS d ON d.id = f.delivery
                     WHERE f.path = ?
-                    """,
+                    """),
                 arguments: [Data(path.utf8)]
             ).map { Self.claim($0, path) }
         }
@@ -65,7 +65,7 @@ extension SimulatedState {
     func isSettling(_ path: String) -> Bool {
         read(false) { database in
             try Bool.fetchOne(
-                database, sql: "SELECT EXISTS (SELECT 1 FROM settling WHERE path = ?)", arguments: [Data(path.utf8)])
+                try database.cachedStatement(sql: "SELECT EXISTS (SELECT 1 FROM settling WHERE path = ?)"), arguments: [Data(path.utf8)])
                 ?? false
         }
     }
@@ -74,11 +74,11 @@ extension SimulatedState {
     func delivered() -> [(table: TableKey, name: String, md5: Digest)] {
         read([]) { database in
             try Row.fetchAll(
-                database,
-                sql: """
+                try database.cachedStatement(
+                    sql: """
                     SELECT t.key, d.uploadName, d.md5 FROM delivery AS d JOIN remoteTable AS t ON t.id = d.remoteTable
                     WHERE d.kind = 'delivered'
-                    """
+                    """)
             ).map { row in
                 let md5: Data = row[2]
                 return (TableKey(row[0]), row[1], Digest(bytes: Array(md5)))
@@ -86,15 +86,31 @@ extension SimulatedState {
         }
     }
 
+    /// The first delivery that is still on its way, and the last line of its journal.
+    func openDelivery() -> (path: String, state: String, reason: String)? {
+        read(nil) { database in
+            let row = try Row.fetchOne(
+                try database.cachedStatement(
+                    sql: """
+                        SELECT f.path, d.public, (SELECT note FROM journal WHERE delivery = d.id ORDER BY id DESC LIMIT 1)
+                        FROM delivery AS d JOIN file AS f ON f.id = d.file
+                        WHERE d.public IN ('queued', 'uploading', 'registering', 'importing', 'waiting') LIMIT 1
+                        """))
+            guard let row else { return nil }
+            let (path, note): (Data, String?) = (row[0], row[2])
+            return (String(decoding: path, as: UTF8.self), row[1], note ?? "")
+        }
+    }
+
     /// The most lines that the journal has about one delivery, and its path.
     func longestJournal() -> (lines: Int, path: String) {
         read((0, "")) { database in
             let row = try Row.fetchOne(
-                database,
-                sql: """
+                try database.cachedStatement(
+                    sql: """
                     SELECT count(*) AS lines, f.path FROM journal AS j JOIN file AS f ON f.id = j.file
                     GROUP BY j.delivery ORDER BY lines DESC LIMIT 1
-                    """)
+                    """))
             guard let row else { return (0, "") }
             let path: Data = row[1]
             return (row[0], String(decoding: path, as: UTF8.self))
@@ -102,13 +118,13 @@ extension SimulatedState {
     }
 
     func count(of table: String) -> Int {
-        read(0) { try Int.fetchOne($0, sql: "SELECT count(*) FROM \(table)") ?? 0 }
+        read(0) { try Int.fetchOne($0.cachedStatement(sql: "SELECT count(*) FROM \(table)")) ?? 0 }
     }
 
     func count(in state: PublicState) -> Int {
         read(0) { database in
             try Int.fetchOne(
-                database, sql: "SELECT count(*) FROM delivery WHERE public = ?", arguments: [state.rawValue]) ?? 0
+                try database.cachedStatement(sql: "SELECT count(*) FROM delivery WHERE public = ?"), arguments: [state.rawValue]) ?? 0
         }
     }
 }

@@ -14,6 +14,7 @@ package enum Rule: String, CaseIterable, Hashable, Sendable {
     case endless = "never came to rest within a moment"
     // Once everything was calm for a while.
     case notDelivered = "left a file where it was, without a reason"
+    case neverEnds = "never came to an end with a file"
     case twiceForGood = "left two uploads of one file"
     case restless = "went on working with nothing to do"
     case sentTooMuch = "sent too many bytes"

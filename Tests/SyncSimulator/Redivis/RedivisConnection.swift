@@ -89,7 +89,8 @@ package final class RedivisConnection: UploadRemote, @unchecked Sendable {
         let fate = fate(of: requests, &random)
         let subject = story.isTold ? subject() : ""
         story.note(who, "asks", "\(requests.rawValue) \(subject)\(fate.map { " [\($0.rawValue)]" } ?? "")")
-        let way = travel(fate, &random)
+        var way = travel(fate, &random)
+        if requests == .chunks { way.there += server.reading.chunkTime }
         let late = max(server.reading.lateness, 1)
         let lateness = fate == .late ? Int64.random(in: 0...late, using: &random) : 0
         let lost = Failure(loss, scope: loss == .ambiguous ? .delivery : .agent, "\(requests.rawValue): the connection ended without an answer")

@@ -23,6 +23,11 @@ package struct RedivisReading: Hashable, Sendable {
     /// Files below so many cells go up by one PUT, where `temp_uploads` is asked.
     package var wholeBelow = 1
 
+    /// How long each chunk takes on its way, in nanoseconds.
+    package var chunkTime: Int64 = 0
+    /// Whether the token may add uploads and not take them off.
+    package var deletesAreRefused = false
+
     package init() {}
 }
 

@@ -149,6 +149,7 @@ package final class SimulatedRedivis: @unchecked Sendable {
     static func uri(of name: String, table: TableKey) -> String { "/tables/\(table.value)/uploads/\(name)" }
 
     func withdraw(_ uri: String, by owner: Int) throws(Failure) {
+        guard !reading.deletesAreRefused else { throw Failure(.forbidden, scope: .destination, "answered 403") }
         guard let upload = find(uri) else { return }
         guard upload.place == .draft else { throw Failure(.rejected, "the version is released (400)") }
         remove(upload, by: owner)
@@ -256,7 +257,8 @@ package final class SimulatedRedivis: @unchecked Sendable {
         let lag = reading.listLag > 0 ? Int64.random(in: 0...reading.listLag, using: &chance) : 0
         let upload = SimulatedUpload(
             number: number, table: table, name: name, cells: cells, owner: owner, registeredAt: now,
-            visibleAt: now + lag, importEnds: now + Int64.random(in: reading.importTime, using: &chance),
+            visibleAt: now + (canFail ? lag : 0),
+            importEnds: canFail ? now + Int64.random(in: reading.importTime, using: &chance) : now,
             importFails: canFail && ofContent.percent(reading.importFails),
             uri: reading.urisByName ? Self.uri(of: name, table: table) : "/tables/\(table.value)/uploads/\(number)")
         uploads.append(upload)

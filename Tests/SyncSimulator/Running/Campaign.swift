@@ -11,15 +11,17 @@ package struct Campaign {
 
     package let profiles: [Profile]
     package let base: UInt64
+    package let ignoring: Set<Rule>
     package private(set) var worlds = 0
     /// Virtual nanoseconds.
     package private(set) var elapsed: Int64 = 0
     package private(set) var steps = 0
     package private(set) var failures: [Failure] = []
 
-    package init(profiles: [Profile], base: UInt64) {
+    package init(profiles: [Profile], base: UInt64, ignoring: Set<Rule> = []) {
         self.profiles = profiles
         self.base = base
+        self.ignoring = ignoring
     }
 
     /// Runs the next world.
@@ -28,7 +30,7 @@ package struct Campaign {
         let profile = profiles[worlds % profiles.count]
         let seed = base &+ UInt64(worlds / profiles.count)
         worlds += 1
-        let verdict = try Trial.run(ScriptGenerator.script(seed: seed, profile: profile))
+        let verdict = try Trial.run(ScriptGenerator.script(seed: seed, profile: profile), ignoring: ignoring)
         elapsed += verdict.elapsed
         steps += verdict.steps
         guard let violation = verdict.violations.first else { return nil }

@@ -2,9 +2,13 @@ import Glibc
 
 /// Runs scripts, and makes those that break something as short as they can be.
 package enum Trial {
-    /// - Parameter tell: gets each line of the story.
-    package static func run(_ script: Script, tell: ((String) -> Void)? = nil) throws -> Verdict {
-        try World(script, tell: tell).run()
+    /// - Parameters:
+    ///   - ignoring: rules that may be broken.
+    ///   - tell: gets each line of the story.
+    package static func run(
+        _ script: Script, ignoring: Set<Rule> = [], tell: ((String) -> Void)? = nil
+    ) throws -> Verdict {
+        try World(script, ignoring: ignoring, tell: tell).run()
     }
 
     package static var hashesAreFixed: Bool { getenv("SWIFT_DETERMINISTIC_HASHING") != nil }
@@ -13,20 +17,23 @@ package enum Trial {
     /// and sizes made round.
     ///
     /// - Parameter tries: the most worlds that may be run for it.
-    package static func shrink(_ script: Script, breaking rule: Rule, tries: Int = 600) -> Script {
-        var shrinker = Shrinker(rule: rule, tries: tries)
+    package static func shrink(
+        _ script: Script, breaking rule: Rule, ignoring: Set<Rule> = [], tries: Int = 600
+    ) -> Script {
+        var shrinker = Shrinker(rule: rule, ignoring: ignoring, tries: tries)
         return shrinker.shrink(script)
     }
 }
 
 private struct Shrinker {
     let rule: Rule
+    let ignoring: Set<Rule>
     var tries: Int
 
     mutating func breaks(_ script: Script) -> Bool {
         guard tries > 0 else { return false }
         tries -= 1
-        return (try? Trial.run(script))?.violations.first?.rule == rule
+        return (try? Trial.run(script, ignoring: ignoring))?.violations.first?.rule == rule
     }
 
     mutating func shrink(_ script: Script) -> Script {
@@ -109,7 +116,7 @@ extension Script.Verb {
         case .start, .stop, .kill, .power, .backup, .restore, .lose, .disk, .clock, .pause, .resume, .retryAll, .retry, .forget,
             .resolve, .edit:
             true
-        case .write, .append, .rewrite, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove, .chmod, .touch,
+        case .write, .burst, .append, .rewrite, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove, .chmod, .touch,
             .hide, .show, .hold, .release, .revert, .map, .store, .unmap, .lie, .lock, .swapFolder, .swapAbove, .repoint,
             .unmount, .mount, .remount, .publish, .draft, .discard, .foreign, .foreignCopy, .foreignDelete, .fault,
             .slowImports, .killSessions:

@@ -17,11 +17,11 @@ package enum Profile: String, CaseIterable, Sendable {
         ]
         switch self {
         case .twoAgents:
-            return writers + [(10, .fault), (2, .kill), (2, .start), (1, .publish), (1, .foreign), (1, .stop)]
+            return writers + [(10, .fault), (2, .kill), (2, .start), (1, .publish), (1, .foreign), (1, .stop), (1, .burst)]
         case .edits:
             return writers + [(12, .edit), (6, .pause), (6, .resume), (2, .fault), (1, .kill), (1, .start), (2, .slowImports)]
         case .laggingLists:
-            return writers + [(10, .fault), (1, .publish), (1, .kill), (1, .start), (1, .retryAll)]
+            return writers + [(10, .fault), (1, .publish), (1, .kill), (1, .start), (1, .retryAll), (3, .burst)]
         case .fileSystem:
             return writers + [
                 (10, .exchange), (8, .rewrite), (8, .move), (4, .replace), (5, .chmod), (3, .link), (3, .touch), (3, .refresh),

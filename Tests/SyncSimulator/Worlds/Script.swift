@@ -42,6 +42,8 @@ package struct Script: Hashable, Sendable {
         // Writers.
         /// PATH CELLS [PARTS MILLISECONDS]: a new content, written in so many parts over that time.
         case write
+        /// COUNT CELLS: so many files at once.
+        case burst
         /// PATH CELLS
         case append
         /// PATH [PARTS MILLISECONDS]: other bytes over the same, in place.

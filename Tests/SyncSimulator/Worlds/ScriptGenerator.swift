@@ -60,6 +60,8 @@ package struct ScriptGenerator {
         if random.percent(10) { script.redivis["md5"] = "no" }
         if random.percent(20) { script.redivis["name-uris"] = "yes" }
         if random.percent(15) { script.redivis["whole-below"] = "4" }
+        if random.percent(profile == .fileSystem ? 30 : 8) { script.redivis["chunk"] = String(random.pick([500, 2000, 5000])) }
+        if script.redivis["import-fails"] != nil, random.percent(15) { script.redivis["no-deletes"] = "yes" }
         if random.percent(30) { script.redivis["import"] = String(random.pick([500, 15_000, 60_000])) }
     }
 
@@ -69,7 +71,7 @@ package struct ScriptGenerator {
             var settings = Settings()
             settings["settle"] = String(random.pick(weighed: [(4, 0), (3, 1000), (2, 6000)]))
             settings["doubt"] = String(random.pick([10, 20, 40]))
-            settings["rescan"] = random.percent(60) ? "off" : "300"
+            settings["rescan"] = random.percent(60) ? "off" : "60"
             if random.percent(15) { settings["watch"] = "poll" }
             if random.percent(25) { settings["inline"] = "0" }
             if random.percent(8) { settings["writers"] = "no" }
@@ -83,15 +85,15 @@ package struct ScriptGenerator {
     /// Files and uploads that are there before the agents are.
     private mutating func drawBefore() {
         at = 0
-        for _ in 0..<random.number(1...4) {
+        for _ in 0..<random.number(1...5) {
             let path = random.pick(paths)
-            switch random.number(0...3) {
+            switch random.number(0...5) {
             case 0...1: add(.write, path, size())
-            case 2: add(.foreignCopy, path, path)
-            default: add(.foreign, path, size())
+            case 2...3: add(.foreignCopy, path, path)
+            case 4: add(.foreign, path, size())
+            default: add(.publish)
             }
         }
-        if random.percent(30) { add(.publish) }
         if random.percent(20) { add(.lock, String(random.pick([1, 101]))) }
     }
 
@@ -125,6 +127,19 @@ package struct ScriptGenerator {
             } else {
                 add(verb, random.pick(paths))
             }
+        case .burst: add(.burst, String(random.pick([3, 8, 20])), "1")
+        case .exchange where random.percent(50):
+            // A file that was prepared beside, under a name that is not taken.
+            let staged = random.pick([".x.csv", "b.tmp"])
+            add(.write, staged, size())
+            at += random.number(0...2000)
+            add(.exchange, staged, random.pick(paths))
+        case .chmod where random.percent(50):
+            let path = random.pick(paths)
+            for _ in 0..<random.number(2...6) {
+                add(.chmod, path)
+                at += random.number(500...4000)
+            }
         case .move, .exchange, .link, .copy: add(verb, random.pick(paths), target())
         case .remove, .chmod, .touch, .hide, .show, .hold, .release, .revert, .map, .store, .unmap: add(verb, random.pick(paths))
         case .lie: add(.lie, random.pick(paths), random.pick(["1", "-1", "0"]))
@@ -135,7 +150,7 @@ package struct ScriptGenerator {
         case .foreignCopy: add(.foreignCopy, random.pick(paths), random.pick(paths))
         case .foreignDelete: add(.foreignDelete, String(random.number(0...20)))
         case .fault: drawFault()
-        case .slowImports: add(.slowImports, String(random.pick([20_000, 120_000, 600_000])))
+        case .slowImports: add(.slowImports, String(random.pick([20_000, 120_000, 300_000])))
         case .kill, .power, .stop, .restore, .lose: drawEnd(verb)
         case .start, .backup, .pause, .resume, .retryAll: add(verb, agent())
         case .disk: add(.disk, agent(), String(random.number(500...20_000)))

@@ -16,8 +16,10 @@ package final class World: @unchecked Sendable {
     private let host = HostTime()
     private let files: Writers
 
-    /// - Parameter tell: gets each line of the story.
-    package init(_ script: Script, tell: ((String) -> Void)? = nil) throws {
+    /// - Parameters:
+    ///   - ignoring: rules that may be broken.
+    ///   - tell: gets each line of the story.
+    package init(_ script: Script, ignoring: Set<Rule> = [], tell: ((String) -> Void)? = nil) throws {
         self.script = script
         let scheduler = SeededScheduler(seed: script.seed)
         self.scheduler = scheduler
@@ -27,7 +29,7 @@ package final class World: @unchecked Sendable {
         kernel = VirtualKernel(options: Self.kernelOptions(script.world)) { host.nanoseconds(at: scheduler.elapsed) }
         redivis = SimulatedRedivis(scheduler, reading: Self.reading(script.redivis), chance: chance)
         files = Writers(kernel, scheduler)
-        oracle = Oracle(self)
+        oracle = Oracle(self, ignoring: ignoring)
         kernel.observer = oracle.files
         redivis.observer = { [unowned self] in oracle.noteRedivis($0) }
         for table in WorldConfiguration.tables {
@@ -69,6 +71,8 @@ package final class World: @unchecked Sendable {
         reading.tellsMD5 = settings.flag("md5", true)
         reading.urisByName = settings.flag("name-uris", false)
         reading.wholeBelow = settings.int("whole-below", 1)
+        reading.chunkTime = Int64(settings.int("chunk", 0)) * 1_000_000
+        reading.deletesAreRefused = settings.flag("no-deletes", false)
         let longest = Int64(settings.int("import", 4000)) * 1_000_000
         reading.importTime = min(500_000_000, longest)...longest
         return reading
@@ -102,7 +106,7 @@ package final class World: @unchecked Sendable {
     func perform(_ step: Script.Step) {
         story.note("—", "step", step.text)
         switch step.verb {
-        case .write, .append, .rewrite, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove, .chmod, .touch,
+        case .write, .burst, .append, .rewrite, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove, .chmod, .touch,
             .hide, .show, .hold, .release, .revert, .map, .store, .unmap, .lie, .lock:
             files.perform(step) { Self.absolute($0) }
         case .swapFolder, .swapAbove, .repoint, .unmount, .mount, .remount:

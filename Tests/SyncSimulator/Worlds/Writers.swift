@@ -36,6 +36,8 @@ final class Writers {
         case .write:
             makeParents(path)
             write(newContent(step.int(1, 1)), to: path, truncates: true, parts: step.int(2, 1), over: step.int(3, 0))
+        case .burst:
+            for number in 0..<min(step.int(0, 1), 60) { kernel.writeFile(absolute("burst\(number).csv"), newContent(step.int(1, 1))) }
         case .rewrite:
             guard let file = kernel.file(path) else { return }
             write(newContent(file.cells.count), to: path, truncates: false, parts: step.int(1, 1), over: step.int(2, 0))
