@@ -10,8 +10,11 @@ final class ProcessGate: KernelGate, @unchecked Sendable {
     private let scheduler: SeededScheduler
     private let owner: SeededScheduler.Owner
     private var random: SeededRandom
+    /// How many times slower than usual the disk is.
+    private let slowness: Int64
 
-    init(_ scheduler: SeededScheduler, owner: SeededScheduler.Owner, chance: Chance) {
+    init(_ scheduler: SeededScheduler, owner: SeededScheduler.Owner, chance: Chance, slowness: Int) {
+        self.slowness = Int64(max(slowness, 1))
         self.scheduler = scheduler
         self.owner = owner
         random = chance.stream("gate", owner)
@@ -26,7 +29,7 @@ final class ProcessGate: KernelGate, @unchecked Sendable {
         let draw = random.number(0...99)
         guard draw < 25 else { return }
         let longest: Int64 = draw == 0 ? 400_000_000 : draw < 5 ? 40_000_000 : 3_000_000
-        await sleep(Int64.random(in: 0...longest, using: &random))
+        await sleep(Int64.random(in: 0...longest, using: &random) * (place == .kernel ? slowness : 1))
     }
 
     /// Not cancelled: a system call that was begun comes to its end.

@@ -43,6 +43,8 @@ final class SimulatedAgent {
     static func number(of owner: Int) -> Int { owner / 1000 }
 
     func start(in world: World) {
+        // Whoever starts it waits no longer for one that is ending.
+        if process?.isStopping == true { kill(in: world) }
         guard process == nil else { return }
         starts += 1
         let process = AgentProcess(self, owner: number * 1000 + starts, in: world)
@@ -108,7 +110,8 @@ final class AgentProcess: @unchecked Sendable {
         connection = RedivisConnection(
             to: world.redivis, owner: owner, who: "\(agent.name)\(owner % 1000)", story: world.story,
             chance: world.chance)
-        gate = ProcessGate(world.scheduler, owner: owner, chance: world.chance)
+        gate = ProcessGate(
+            world.scheduler, owner: owner, chance: world.chance, slowness: world.script.world.int("slow", 1))
         live = LiveConfiguration(WorldConfiguration.make(agent.settings))
         connection.willPost = { [unowned world, unowned agent] in world.oracle.willPost($0, by: agent) }
         connection.willSend = { [unowned world, unowned agent] in world.oracle.willSend($0, by: agent) }
@@ -130,7 +133,12 @@ final class AgentProcess: @unchecked Sendable {
         }
     }
 
-    func cancel() { world.scheduler.asOwner(owner) { task?.cancel() } }
+    private(set) var isStopping = false
+
+    func cancel() {
+        isStopping = true
+        world.scheduler.asOwner(owner) { task?.cancel() }
+    }
 
     func kill() {
         world.story.note(agent.name, "is killed")

@@ -11,14 +11,11 @@ import SystemPackage
 final class SimulatedState {
     private(set) var database: OpenedDatabase
     private(set) var directory: String
-    private var copies = 0
-    private let name: String
     /// A real file, since it is written past SQLite.
     let receipts: FilePath
     private var backedUp: String?
 
     init(name: String) throws {
-        self.name = name
         receipts = FilePath("\(SimulatedDisk.receiptFolder)/\(name).jsonl")
         unlink(receipts.string)
         (directory, database) = try SimulatedDisk.take()
@@ -33,7 +30,7 @@ final class SimulatedState {
     /// The power fails: what was not synced is lost, all of it or some.
     /// - Returns: how many sectors were lost.
     func losePower(keepsSome: Bool, seed: UInt64) throws -> Int {
-        let next = nextDirectory()
+        let next = SimulatedDisk.newDirectory()
         let lost = simulated_disk_lose_power(directory, next, keepsSome ? 1 : 0, seed)
         try replace(by: next)
         return lost
@@ -49,7 +46,7 @@ final class SimulatedState {
 
     func backUp() {
         if let backedUp { simulated_disk_remove(backedUp) }
-        let copy = nextDirectory()
+        let copy = SimulatedDisk.newDirectory()
         simulated_disk_copy(directory, copy)
         backedUp = copy
     }
@@ -57,15 +54,10 @@ final class SimulatedState {
     /// - Returns: false where there is no backup.
     func restore() throws -> Bool {
         guard let backedUp else { return false }
-        let next = nextDirectory()
+        let next = SimulatedDisk.newDirectory()
         simulated_disk_copy(backedUp, next)
         try replace(by: next)
         return true
-    }
-
-    private func nextDirectory() -> String {
-        copies += 1
-        return "\(directory).\(copies)"
     }
 
     private func replace(by next: String) throws {
@@ -98,10 +90,15 @@ enum SimulatedDisk {
         return directory
     }()
 
+    /// One that never was.
+    static func newDirectory() -> String {
+        made += 1
+        return "/simulated/\(made)"
+    }
+
     static func take() throws -> (String, OpenedDatabase) {
         if let last = free.popLast() { return last }
-        made += 1
-        let directory = "/simulated/\(made)"
+        let directory = newDirectory()
         simulated_disk_copy(template, directory)
         return (directory, try open(directory))
     }
@@ -112,7 +109,7 @@ enum SimulatedDisk {
     }
 
     static func give(_ directory: String, _ database: OpenedDatabase) {
-        guard free.count < 8, (try? database.empty()) != nil else { return }
+        guard free.count < 8, (try? database.empty()) != nil else { return simulated_disk_remove(directory) }
         free.append((directory, database))
     }
 }

@@ -83,27 +83,9 @@ package final class FileHistory: KernelObserver {
         return instances.values.contains { $0.cells == cells && now() - $0.changedAt >= quiet }
     }
 
-    /// How many file versions this content is: names and inodes that share an occurrence are one.
-    func versions(of cells: [UInt8]) -> Int {
-        groups(of: cells).count
-    }
-
-    /// The names of each of them.
-    func groups(of cells: [UInt8]) -> [Set<String>] {
-        var groups: [(instances: Set<UInt64>, names: Set<String>)] = []
-        for occurrence in contents[cells]?.occurrences ?? [] {
-            var joined: (instances: Set<UInt64>, names: Set<String>) = ([occurrence.instance], [occurrence.name])
-            groups.removeAll { group in
-                guard group.instances.contains(occurrence.instance) || group.names.contains(occurrence.name) else {
-                    return false
-                }
-                joined.instances.formUnion(group.instances)
-                joined.names.formUnion(group.names)
-                return true
-            }
-            groups.append(joined)
-        }
-        return groups.map(\.names)
+    /// How many inodes ever had this content under a name.
+    func inodes(of cells: [UInt8]) -> Int {
+        Set((contents[cells]?.occurrences ?? []).map(\.instance)).count
     }
 
     func names(of cells: [UInt8]) -> Set<String> {

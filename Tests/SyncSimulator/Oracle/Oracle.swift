@@ -70,7 +70,9 @@ package final class Oracle: @unchecked Sendable {
         case .registered(let upload): noteRegistered(upload)
         case .removed(let upload, let owner):
             world.story.note("Redivis", "removes", "\(upload.name) #\(upload.number), by \(owner)")
-        case .received(let cells, let owner): received[SimulatedAgent.number(of: owner), default: 0] += cells
+        case .received(let session, let cells, let owner):
+            received[SimulatedAgent.number(of: owner), default: 0] += cells
+            checkSentAgain(session, by: owner)
         }
     }
 
@@ -100,7 +102,9 @@ package final class Oracle: @unchecked Sendable {
         guard upload.isLive else { return }
         // Two agents may have two tables.
         let all = live(upload.cells, on: world.agents.count > 1 ? upload.table : nil)
-        guard all.count > max(files.versions(of: upload.cells), 1) else { return }
+        // One upload of each name; and as many names as there were files that had this content.
+        let same = all.filter { UploadName.tags(in: $0.name) == UploadName.tags(in: upload.name) }
+        guard same.count > 1 || all.count > max(files.inodes(of: upload.cells), 1) else { return }
         let registrars = Set(all.map { SimulatedAgent.number(of: $0.owner) })
         // Somebody else's upload beside ours is no doing of the agent's if it came later.
         guard !registrars.contains(0) || all.last?.owner != 0 else { return }
@@ -125,6 +129,30 @@ package final class Oracle: @unchecked Sendable {
             let path = Self.short(shared.min() ?? "")
             guard decided[path] == nil, forgotten[path] == nil else { continue }
             breaks(.sentThoughHeld, "\(path): \(upload.name), though \(earlier.name) of the same path is delivered")
+        }
+    }
+
+    /// What an open session of the same agent has, needs not be sent by another one, unless it was refused or forgotten.
+    private func checkSentAgain(_ session: SimulatedRedivis.Session, by owner: Int) {
+        guard !isClosed, !session.cells.isEmpty, !mayLoseSessions else { return }
+        let earlier = world.redivis.openSessions.first { other in
+            other !== session && other.number < session.number && other.size == session.size
+                && SimulatedAgent.number(of: other.owner) == SimulatedAgent.number(of: owner)
+                && !other.cells.isEmpty && session.cells.starts(with: other.cells)
+        }
+        guard let earlier else { return }
+        breaks(
+            .sentAgain,
+            "\(earlier.cells.count) of \(session.size / Cells.size) cells of \(shortNames(of: session.cells).joined(separator: ", ")) were with \(earlier.uploadID)")
+    }
+
+    private var mayLoseSessions: Bool {
+        world.script.steps.contains { step in
+            switch step.verb {
+            case .killSessions, .restore, .lose, .copy, .edit, .revert: true
+            case .fault: [.all, .chunks, .status, .sessions].contains(RequestFault.Requests(rawValue: step.word(0) ?? ""))
+            default: false
+            }
         }
     }
 

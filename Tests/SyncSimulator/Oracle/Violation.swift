@@ -3,6 +3,7 @@ package enum Rule: String, CaseIterable, Hashable, Sendable {
     // After every step.
     case registeredTwice = "registered twice"
     case neverWhole = "registered what no file ever was"
+    case sentAgain = "sent again what the server had"
     case sentThoughHeld = "sent what a person is to decide about"
     case sentThoughForgotten = "sent what was forgotten"
     case notSaved = "acted before it was saved"

@@ -9,7 +9,7 @@ package final class SimulatedRedivis: @unchecked Sendable {
     package enum Event {
         case registered(SimulatedUpload)
         case removed(SimulatedUpload, by: Int)
-        case received(cells: Int, owner: Int)
+        case received(Session, cells: Int, owner: Int)
     }
 
     package final class Session {
@@ -18,6 +18,7 @@ package final class SimulatedRedivis: @unchecked Sendable {
         let endpoint: Endpoint
         let transport: UploadSession.Transport
         let size: Int64
+        package fileprivate(set) var owner = SeededScheduler.world
         let openedAt: Int64
         package var cells: [UInt8] = []
         var isFinished = false
@@ -172,7 +173,10 @@ package final class SimulatedRedivis: @unchecked Sendable {
             url: Secret(session.url), openedAt: request.now, openedAtServer: nil)
     }
 
-    package func session(_ uploadID: String) -> Session? { sessions[uploadID] }
+    /// Those that could go on.
+    package var openSessions: [Session] {
+        sessions.values.filter { !$0.isDead && !$0.isFinished }.sorted { $0.number < $1.number }
+    }
 
     private func live(_ session: UploadSession) throws(Failure) -> Session {
         guard let found = sessions[session.uploadID], !found.isDead,
@@ -186,7 +190,8 @@ package final class SimulatedRedivis: @unchecked Sendable {
         _ cells: [UInt8], range: Range<Int64>, total: Int64, session: UploadSession, isCut: Bool, owner: Int
     ) throws(Failure) -> TransferReply {
         let found = try live(session)
-        observer?(.received(cells: cells.count, owner: owner))
+        found.owner = owner
+        defer { observer?(.received(found, cells: cells.count, owner: owner)) }
         guard total == found.size else { throw Failure(.rejected, "the total is not what was announced (400)") }
         if found.isFinished { return finished(found) }
         if found.transport == .whole {

@@ -44,13 +44,15 @@ package struct ScriptGenerator {
         if random.percent(4) { script.world["watches"] = String(random.pick([1, 2])) }
         if random.percent(8) { script.world["leases"] = "no" }
         if random.percent(40) { script.world["mount"] = "folder" }
+        if random.percent(15) { script.world["slow"] = String(random.pick([5, 40])) }
     }
 
     private mutating func drawRedivis() {
         script.redivis["taken"] = random.pick(weighed: [(6, "second"), (2, "renamed"), (2, "refused")])
         if random.percent(20) { script.redivis["used-ids"] = "no" }
         if random.percent(25) { script.redivis["page"] = String(random.number(1...4)) }
-        let isLagging = profile == .laggingLists || profile == .everything && random.percent(30)
+        let isLagging =
+            profile == .laggingLists || [.everything, .twoAgents].contains(profile) && random.percent(30)
         if random.percent(isLagging ? 80 : 10) { script.redivis["lag"] = String(random.pick([500, 3000, 8000])) }
         if random.percent(isLagging ? 30 : 3) { script.redivis["omits"] = String(random.pick([10, 50])) }
         if random.percent(50) { script.redivis["lateness"] = String(random.number(500...8000)) }
@@ -85,6 +87,13 @@ package struct ScriptGenerator {
     /// Files and uploads that are there before the agents are.
     private mutating func drawBefore() {
         at = 0
+        if random.percent(25) {
+            let path = random.pick(paths)
+            add(.write, path, size())
+            add(.foreignCopy, path, path)
+            add(.publish)
+            add(.foreign, path, size())
+        }
         for _ in 0..<random.number(1...5) {
             let path = random.pick(paths)
             switch random.number(0...5) {
@@ -134,6 +143,14 @@ package struct ScriptGenerator {
             add(.write, staged, size())
             at += random.number(0...2000)
             add(.exchange, staged, random.pick(paths))
+        case .exchange where random.percent(60):
+            // Two files change places, and then both change.
+            let (one, two) = (random.pick(paths), random.pick(paths))
+            add(.exchange, one, two)
+            at += random.number(0...3000)
+            add(random.pick([.rewrite, .replace, .write]), one, "1")
+            at += random.number(0...1500)
+            add(random.pick([.rewrite, .replace, .write]), two, "1")
         case .chmod where random.percent(50):
             let path = random.pick(paths)
             for _ in 0..<random.number(2...6) {
@@ -186,6 +203,10 @@ package struct ScriptGenerator {
         guard random.percent(80) else { return }
         at += verb == .stop ? 6000 : random.number(1...4000)
         add(.start, name)
+        guard random.percent(40) else { return }
+        // While the first scan is on its way.
+        at += random.number(1...800)
+        add(random.pick([.rewrite, .replace, .append]), random.pick(paths), "1")
     }
 
     private mutating func drawEdit() {
