@@ -26,8 +26,12 @@ struct Entry: ParsableCommand {
     var trace = false
     @Flag(help: "Prints the shortest script that breaks the same rule.")
     var shrink = false
-    @Flag(help: "Ends at the first world that breaks a rule.")
+    @Flag(help: "Ends at the first world that breaks a rule in a way that is not known.")
     var first = false
+    @Flag(help: "Prints also the worlds whose break is known.")
+    var all = false
+    @Option(help: "Runs the script with so many seeds, from its own on, until one breaks a rule.")
+    var tries = 1
 
     private var profiles: [Profile] { profile.flatMap(Profile.init(rawValue:)).map { [$0] } ?? Profile.allCases }
 
@@ -75,9 +79,14 @@ struct Entry: ParsableCommand {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    private func run(_ script: Script) throws {
+    private func run(_ first: Script) throws {
+        var script = first
         if !shrink { print(script.text) }
-        let verdict = try Trial.run(script, ignoring: ignored, tell: trace ? { print($0) } : nil)
+        var verdict = try Trial.run(script, ignoring: ignored, tell: trace ? { print($0) } : nil)
+        while verdict.violations.isEmpty, script.seed + 1 < first.seed + UInt64(max(tries, 1)) {
+            script.seed += 1
+            verdict = try Trial.run(script, ignoring: ignored)
+        }
         guard let violation = verdict.violations.first else {
             print("nothing broken; \(verdict.steps) steps, \(verdict.elapsed / 1_000_000_000) s, hash \(verdict.hash)")
             return
@@ -104,13 +113,23 @@ struct Entry: ParsableCommand {
         print("base seed \(campaign.base)")
         while campaign.worlds < worlds, seconds.map({ Self.now() - begin < Double($0) }) ?? true {
             guard let failure = try campaign.runNext() else { continue }
-            print("world \(failure.worlds) seed \(failure.seed) \(failure.profile.rawValue): \(failure.violation.rule.rawValue): \(failure.violation.words)")
-            if first { break }
+            let number = failure.known?.number ?? "NEW"
+            if all || failure.known == nil {
+                print(
+                    "\(number) world \(failure.worlds) seed \(failure.seed) \(failure.profile.rawValue): \(failure.violation.rule.rawValue): \(failure.violation.words)"
+                )
+            }
+            if first, failure.known == nil { break }
         }
+        for met in campaign.met { print("known \(met.number): \(met.times) worlds, first after \(met.first)") }
         let took = Self.now() - begin
         print(
             "\(campaign.worlds) worlds in \(Int(took)) s (\(Int(Double(campaign.worlds) / took)) a second), \(campaign.elapsed / 3_600_000_000_000) virtual hours, \(campaign.steps) steps, \(campaign.failures.count) broken"
         )
+        if campaign.hasFoundNew {
+            print("something new is broken: sync-simulator --seed SEED --profile PROFILE --shrink")
+            throw ExitCode.failure
+        }
     }
 
     private static func now() -> Double {

@@ -165,8 +165,10 @@ extension Oracle {
         case "held" where claim.json.contains("changed"):
             return isChange(file) ? nil : lie("no other content of this path was delivered that is not elsewhere now")
         case "held" where claim.json.contains("tableHasOtherUploads"):
+            // By its MD5 it is known, and by a uri of its own.
+            let reading = world.redivis.reading
             let same = live(file.cells).first { $0.owner == 0 && $0.name == file.path }
-            if same != nil { return lie("the table has just this upload") }
+            if same != nil, reading.tellsMD5, !reading.urisByName { return lie("the table has just this upload") }
             return world.redivis.uploads.contains { $0.owner == 0 || world.agents.count > 1 } ? nil : lie("nobody else has uploads there")
         case "ignored" where claim.json.contains("existing"):
             return wasThereBefore(file, agent) ? nil : lie("it came after the agent had looked")

@@ -115,6 +115,12 @@ package final class SeededScheduler: TaskExecutor, @unchecked Sendable {
         return true
     }
 
+    /// Drops all that is left, which refers to the world that this belongs to.
+    package func clear() {
+        timers = TimerHeap()
+        ready = []
+    }
+
     // MARK: The hook
 
     private typealias Original = @convention(thin) (UnownedJob) -> Void

@@ -75,7 +75,7 @@ package struct ScriptGenerator {
             settings["doubt"] = String(random.pick([10, 20, 40]))
             settings["rescan"] = random.percent(60) ? "off" : "60"
             if random.percent(15) { settings["watch"] = "poll" }
-            if random.percent(25) { settings["inline"] = "0" }
+            if random.percent(profile == .twoAgents ? 50 : 25) { settings["inline"] = "0" }
             if random.percent(8) { settings["writers"] = "no" }
             if random.percent(25) { settings["existing"] = random.pick(["upload", "skip", "hold"]) }
             if random.percent(30) { settings["uploads"] = "1" }
@@ -179,6 +179,12 @@ package struct ScriptGenerator {
     }
 
     private mutating func drawFault() {
+        if profile == .twoAgents, random.percent(40) {
+            // Both lose the same registration.
+            add(.fault, "posts", random.pick(["unsent", "unanswered"]), "100", String(random.pick([3000, 6000, 15_000])))
+            add(.write, random.pick(paths), size())
+            return
+        }
         let requests = random.pick(weighed: [
             (6, RequestFault.Requests.posts), (2, .all), (2, .lists), (2, .chunks), (1, .tables), (1, .sessions), (1, .status),
             (2, .deletes), (1, .uploads),
@@ -203,7 +209,7 @@ package struct ScriptGenerator {
         guard random.percent(80) else { return }
         at += verb == .stop ? 6000 : random.number(1...4000)
         add(.start, name)
-        guard random.percent(40) else { return }
+        guard random.percent(60) else { return }
         // While the first scan is on its way.
         at += random.number(1...800)
         add(random.pick([.rewrite, .replace, .append]), random.pick(paths), "1")

@@ -269,6 +269,7 @@ package final class World: @unchecked Sendable {
         for agent in agents { agent.process?.cancel() }
         scheduler.run(until: scheduler.elapsed + 120_000_000_000) { [agents] in !agents.contains { $0.isRunning } }
         for agent in agents { agent.kill(in: self) }
+        scheduler.clear()
     }
 }
 
