@@ -66,7 +66,7 @@ struct Entry: ParsableCommand {
     // MARK: One
 
     private func oneScript() throws -> Script? {
-        if let script { return try Script(parsing: Self.read(script)) }
+        if let script { return try Scenario(parsing: Self.read(script)).script }
         guard let seed else { return nil }
         return ScriptGenerator.script(seed: seed, profile: profiles[0])
     }

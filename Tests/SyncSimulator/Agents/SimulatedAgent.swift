@@ -72,6 +72,7 @@ final class SimulatedAgent {
     }
 
     private func forget(_ ended: AgentProcess) {
+        ended.letGo()
         earlierReads.merge(ended.kernel.statistics.readsByInode) { $0 + $1 }
         process = nil
     }
@@ -148,6 +149,9 @@ final class AgentProcess: @unchecked Sendable {
         kernel.kill()
     }
 
+    /// What it ran refers to it.
+    func letGo() { (task, run, queue, watcher) = (nil, nil, nil, nil) }
+
     private func live() async {
         do {
             try await begin()
@@ -162,7 +166,7 @@ final class AgentProcess: @unchecked Sendable {
             agent.state.database, calls: .inPlace, api: WorldConfiguration.api, logger: Logger(label: "") { _ in SwiftLogNoOpLogHandler() },
             receipts: agent.state.receipts)
         self.queue = queue
-        let watcher = try KernelWatcher(kernel, gate: gate, clock: clock)
+        let watcher = try KernelWatcher(kernel, gate: gate, clock: clock, readSize: 4096)
         self.watcher = watcher
         let jitter = Drawn(world.chance.stream("jitter", owner))
         let ports = EnginePorts(
@@ -171,7 +175,7 @@ final class AgentProcess: @unchecked Sendable {
             random: { jitter.fraction() })
         let run = AgentRun(
             configuration: live.current, ports: ports, watcher: watcher, host: agent.name,
-            observer: { [self] report in observe(report) })
+            observer: { [weak self] report in self?.observe(report) })
         self.run = run
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await watcher.run() }
@@ -183,12 +187,13 @@ final class AgentProcess: @unchecked Sendable {
 
     /// Time passes around each call of the queue, and a disk that fails takes nothing.
     private func guarded(_ queue: SQLiteQueue) -> QueueWithHooks {
-        let (gate, agent, scheduler) = (gate, UncheckedBox(agent), world.scheduler)
+        let (gate, scheduler) = (gate, world.scheduler)
+        let agent = UncheckedWeak(agent)
         return QueueWithHooks(
             queue, Activity(),
             before: CallHook { call, _ throws(Failure) in
                 await gate.pause(.queue)
-                guard call.operation.writes, agent.value.diskFailsUntil > scheduler.elapsed else { return }
+                guard call.operation.writes, agent.value?.diskFailsUntil ?? 0 > scheduler.elapsed else { return }
                 throw Failure(.stateUnavailable, scope: .agent, "the disk is full")
             },
             after: CallHook { _, _ throws(Failure) in await gate.pause(.queue) })
@@ -261,12 +266,13 @@ private struct SimulatedDuties: AgentDuties {
         ControlRefusal(.unavailable, "not simulated", remedy: "ask something else"))
 }
 
-/// A value of the world's one thread, for closures that have to be sendable.
-struct UncheckedBox<Value>: @unchecked Sendable {
+/// An object of the world's one thread, for closures that have to be sendable, and that a process which is killed never
+/// lets go of.
+private struct UncheckedWeak<Object: AnyObject>: @unchecked Sendable {
     // Unchecked: used by the scheduler's one thread.
-    let value: Value
+    weak var value: Object?
 
-    init(_ value: Value) { self.value = value }
+    init(_ value: Object) { self.value = value }
 }
 
 /// Numbers drawn by whoever comes.

@@ -99,6 +99,11 @@ package final class SimulatedRedivis: @unchecked Sendable {
         return add(cells, named: name, to: table, owner: SeededScheduler.world, canFail: false)
     }
 
+    /// As if that process had registered it, whatever it did.
+    package func addUpload(_ cells: [UInt8], named name: String, to table: TableKey, owner: Int) {
+        _ = add(cells, named: name, to: table, owner: owner, canFail: true)
+    }
+
     package func remove(_ upload: SimulatedUpload, by owner: Int) {
         upload.place = .removed
         upload.removed = (now, owner)

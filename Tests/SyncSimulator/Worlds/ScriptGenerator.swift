@@ -211,8 +211,10 @@ package struct ScriptGenerator {
         add(.start, name)
         guard random.percent(60) else { return }
         // While the first scan is on its way.
-        at += random.number(1...800)
-        add(random.pick([.rewrite, .replace, .append]), random.pick(paths), "1")
+        for path in paths.shuffled(using: &random) where random.percent(70) {
+            at += random.number(1...200)
+            add(random.pick([.rewrite, .replace, .append]), path, "1")
+        }
     }
 
     private mutating func drawEdit() {

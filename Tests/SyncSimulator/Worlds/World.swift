@@ -221,6 +221,11 @@ package final class World: @unchecked Sendable {
         return [ControlPath(absolute: path, typed: path)]
     }
 
+    /// The oracle expects what the agents' rules leave out; for its tests.
+    package func forgetRules() {
+        for agent in agents { agent.settings["exclude"] = nil }
+    }
+
     // MARK: From its beginning to its end
 
     /// Ends everything that troubles: what is left is what the agents owe.
@@ -239,7 +244,8 @@ package final class World: @unchecked Sendable {
     }
 
     /// Runs the world to its end.
-    package func run() -> Verdict {
+    /// - Parameter tamper: does something once everything is calm, before that is judged; for tests of the oracle.
+    package func run(before tamper: ((World) -> Void)? = nil) -> Verdict {
         for step in script.steps where step.at <= 0 { perform(step) }
         for agent in agents {
             scheduler.after(Int64(agent.settings.int("start", 10)) * 1_000_000, of: SeededScheduler.world) { [self] in
@@ -252,6 +258,10 @@ package final class World: @unchecked Sendable {
         pass(through: Int64(script.lastMillisecond) * 1_000_000)
         if !oracle.isOver {
             calm()
+            if let tamper {
+                pass(through: scheduler.elapsed + 30_000_000_000)
+                tamper(self)
+            }
             oracle.judgeRest()
         }
         end()
