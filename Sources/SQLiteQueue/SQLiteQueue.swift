@@ -44,7 +44,9 @@ public final class SQLiteQueue: DeliveryQueue {
 
     private let directory: StateDirectory?
 
-    convenience init(path: FilePath, api: String, logger: Logger, keeping directory: StateDirectory?) async throws(Failure) {
+    convenience init(path: FilePath, api: String, logger: Logger, keeping directory: StateDirectory?)
+        async throws(Failure)
+    {
         let opened = try OpenedDatabase(at: path)
         // A journal that was deleted while the database was made must not come back with a power failure. Not every file
         // system can do this; those that cannot do it by themselves.

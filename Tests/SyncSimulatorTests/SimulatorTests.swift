@@ -6,7 +6,9 @@ import Testing
 @Suite struct SimulatorTests {
     // MARK: Order
 
-    @Test(.enabled(if: Trial.hashesAreFixed, "needs SWIFT_DETERMINISTIC_HASHING=1, as Tests/run sets it"), arguments: Profile.allCases)
+    @Test(
+        .enabled(if: Trial.hashesAreFixed, "needs SWIFT_DETERMINISTIC_HASHING=1, as Tests/run sets it"),
+        arguments: Profile.allCases)
     func aSeedTellsTheSameStoryTwice(_ profile: Profile) throws {
         let script = ScriptGenerator.script(seed: 11, profile: profile)
         let (first, second) = (try Trial.run(script), try Trial.run(script))
@@ -38,7 +40,8 @@ import Testing
     }
 
     @Test func aGoodDayBreaksNothing() throws {
-        let verdict = try Trial.run(try Self.script("at 1000 write a.csv 3\nat 1500 write d/b.csv 1\nat 9000 write c.csv 9\n"))
+        let verdict = try Trial.run(
+            try Self.script("at 1000 write a.csv 3\nat 1500 write d/b.csv 1\nat 9000 write c.csv 9\n"))
         #expect(verdict.violations.isEmpty)
         #expect(verdict.steps > 100)
     }
@@ -77,7 +80,8 @@ import Testing
 
     @Test func aFileThatNobodySendsIsSeen() throws {
         // No agent is there to send it after this.
-        let script = try Script(parsing: "seed 3\nagent A settle=0 rescan=off exclude=b* start=10\nat 1000 write b.csv 1\n")
+        let script = try Script(
+            parsing: "seed 3\nagent A settle=0 rescan=off exclude=b* start=10\nat 1000 write b.csv 1\n")
         #expect(try Trial.run(script).violations.isEmpty)
         let world = try World(script)
         let verdict = world.run(before: { $0.forgetRules() })

@@ -10,7 +10,9 @@ package enum DiskTrial {
         let (directory, database) = try SimulatedDisk.take()
         try database.pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = \(synchronous)") }
         for number in 0..<committed {
-            try database.pool.write { try $0.execute(sql: "INSERT INTO mapping (name) VALUES (?)", arguments: ["m\(number)"]) }
+            try database.pool.write {
+                try $0.execute(sql: "INSERT INTO mapping (name) VALUES (?)", arguments: ["m\(number)"])
+            }
         }
         let after = SimulatedDisk.newDirectory()
         _ = simulated_disk_lose_power(directory, after, keepsSome ? 1 : 0, seed)

@@ -163,7 +163,8 @@ final class AgentProcess: @unchecked Sendable {
 
     private func begin() async throws {
         let queue = try await SQLiteQueue(
-            agent.state.database, calls: .inPlace, api: WorldConfiguration.api, logger: Logger(label: "") { _ in SwiftLogNoOpLogHandler() },
+            agent.state.database, calls: .inPlace, api: WorldConfiguration.api,
+            logger: Logger(label: "") { _ in SwiftLogNoOpLogHandler() },
             receipts: agent.state.receipts)
         self.queue = queue
         let watcher = try KernelWatcher(kernel, gate: gate, clock: clock, readSize: 4096)
@@ -205,13 +206,17 @@ final class AgentProcess: @unchecked Sendable {
             world.story.note(agent.name, "moves", "\(delivery.path) → \(delivery.state.publicState.rawValue): \(note)")
             world.oracle.moved(delivery, note: note, by: agent)
         case .scanned(_, let report): world.story.note(agent.name, "has scanned", "\(report.files) files")
-        case .folderProblem(_, let failure): world.story.note(agent.name, "has trouble with its folder", failure.summary)
+        case .folderProblem(_, let failure):
+            world.story.note(agent.name, "has trouble with its folder", failure.summary)
         case .folderState(_, let state): world.story.note(agent.name, "folder", "\(state)")
-        case .folderRoot(_, let root): world.story.note(agent.name, "folder is", "\(root.map { "\($0.device):\($0.inode)" } ?? "not there")")
+        case .folderRoot(_, let root):
+            world.story.note(agent.name, "folder is", "\(root.map { "\($0.device):\($0.inode)" } ?? "not there")")
         case .tableReady(let table, _): world.story.note(agent.name, "table is ready", table.text)
-        case .tableProblem(let table, let failure): world.story.note(agent.name, "has trouble with its table", "\(table.text): \(failure.summary)")
+        case .tableProblem(let table, let failure):
+            world.story.note(agent.name, "has trouble with its table", "\(table.text): \(failure.summary)")
         case .tableAnswers(let table): world.story.note(agent.name, "table answers again", table.text)
-        case .sourceProblem(_, let path, let failure): world.story.note(agent.name, "cannot read", "\(path): \(failure.summary)")
+        case .sourceProblem(_, let path, let failure):
+            world.story.note(agent.name, "cannot read", "\(path): \(failure.summary)")
         case .queueProblem(let failure): world.story.note(agent.name, "has trouble with its queue", failure.summary)
         case .sending, .alive: break
         }
@@ -240,7 +245,8 @@ final class AgentProcess: @unchecked Sendable {
             for _ in 0..<50 where run == nil { await gate.sleep(100_000_000) }
             guard let queue, let run else { return }
             let control = QueueControl(
-                queue: queue, configuration: { [live] in live.current }, clock: clock, duties: SimulatedDuties(run: run))
+                queue: queue, configuration: { [live] in live.current }, clock: clock, duties: SimulatedDuties(run: run)
+            )
             let answer = await control.answer(to: request)
             world.story.note(agent.name, "answers", "\(answer)")
             world.oracle.asked(request, answer, of: agent)

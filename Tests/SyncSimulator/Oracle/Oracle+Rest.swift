@@ -21,7 +21,9 @@ extension Oracle {
             guard violations.isEmpty else { return }
             let owed = owed()
             let parked = world.agents.contains { $0.state.count(in: .parked) > 0 }
-            let isImporting = world.redivis.uploads.contains { $0.importEnds + 30 * Self.second > world.scheduler.elapsed }
+            let isImporting = world.redivis.uploads.contains {
+                $0.importEnds + 30 * Self.second > world.scheduler.elapsed
+            }
             if owed == nil, !isImporting, !parked || hasRetried { break }
             if world.scheduler.elapsed >= begin + Self.retryAfter, !hasRetried {
                 hasRetried = true
@@ -50,7 +52,9 @@ extension Oracle {
                 breaks(.restless, "\(agent.name) read \(after.reads - before.reads) cells in two minutes")
             }
             if after.lines - before.lines > Self.mostLinesAtRest {
-                breaks(.restless, "\(agent.name) wrote \(after.lines - before.lines) lines into its journal in two minutes")
+                breaks(
+                    .restless, "\(agent.name) wrote \(after.lines - before.lines) lines into its journal in two minutes"
+                )
             }
         }
         if violations.isEmpty, let owed = owed() { breaks(owed.rule, owed.words) }
@@ -67,9 +71,10 @@ extension Oracle {
         let lines: Int
 
         init(_ agent: SimulatedAgent) {
-            requests = agent.process.map { process in
-                RequestFault.Requests.allCases.reduce(0) { $0 + process.connection.count(of: $1) }
-            } ?? 0
+            requests =
+                agent.process.map { process in
+                    RequestFault.Requests.allCases.reduce(0) { $0 + process.connection.count(of: $1) }
+                } ?? 0
             reads = agent.totalReads
             lines = agent.state.count(of: "journal")
         }
@@ -105,10 +110,14 @@ extension Oracle {
     private func falseClaim(of agent: SimulatedAgent) -> Owed? {
         for claim in agent.state.delivered() {
             let all = world.redivis.uploads.filter { $0.table == claim.table && Cells.md5($0.cells) == claim.md5 }
-            guard !all.contains(where: \.isLive), !all.contains(where: { $0.removed?.by == SeededScheduler.world }) else {
+            guard !all.contains(where: \.isLive), !all.contains(where: { $0.removed?.by == SeededScheduler.world })
+            else {
                 continue
             }
-            return (.claimedDelivered, "\(agent.name): \(claim.name) is on \(claim.table) no more, and no person took it off")
+            return (
+                .claimedDelivered,
+                "\(agent.name): \(claim.name) is on \(claim.table) no more, and no person took it off"
+            )
         }
         return nil
     }
@@ -139,7 +148,9 @@ extension Oracle {
     private func owed(_ file: VirtualFile, by agent: SimulatedAgent) -> Owed? {
         let settings = agent.settings
         guard !isPaused(agent), let path = RelativePath(file.path) else { return nil }
-        if let exclude = settings["exclude"].flatMap({ try? PathPattern(parsing: $0) }), exclude.matches(path) { return nil }
+        if let exclude = settings["exclude"].flatMap({ try? PathPattern(parsing: $0) }), exclude.matches(path) {
+            return nil
+        }
         let claim = agent.state.claim(of: file.path)
         // What people took off again was delivered once.
         let isThere = world.redivis.uploads.contains { upload in
@@ -151,7 +162,8 @@ extension Oracle {
         case "held", "parked", "ignored": return nil
         default: break
         }
-        let state = agent.state.isSettling(file.path) ? "settling" : claim.map { "\($0.state) \($0.json)" } ?? "never seen"
+        let state =
+            agent.state.isSettling(file.path) ? "settling" : claim.map { "\($0.state) \($0.json)" } ?? "never seen"
         return (.notDelivered, "\(agent.name): \(file.path) [\(Self.words(file.cells))] is \(state)")
     }
 
@@ -169,13 +181,16 @@ extension Oracle {
             let reading = world.redivis.reading
             let same = live(file.cells).first { $0.owner == 0 && $0.name == file.path }
             if same != nil, reading.tellsMD5, !reading.urisByName { return lie("the table has just this upload") }
-            return world.redivis.uploads.contains { $0.owner == 0 || world.agents.count > 1 } ? nil : lie("nobody else has uploads there")
+            return world.redivis.uploads.contains { $0.owner == 0 || world.agents.count > 1 }
+                ? nil : lie("nobody else has uploads there")
         case "ignored" where claim.json.contains("existing"):
             return wasThereBefore(file, agent) ? nil : lie("it came after the agent had looked")
         case "ignored" where claim.json.contains("exclude"):
             return lie("no rule leaves it out")
         case "forgotten":
-            let isMeant = shortNames(of: file.cells).contains { decided[$0] != nil } || forgotten.keys.contains { file.path == $0 || file.path.hasPrefix($0 + "/") }
+            let isMeant =
+                shortNames(of: file.cells).contains { decided[$0] != nil }
+                || forgotten.keys.contains { file.path == $0 || file.path.hasPrefix($0 + "/") }
             return isMeant || world.agents.count > 1 ? nil : lie("nobody has forgotten it")
         default:
             return nil
@@ -190,7 +205,9 @@ extension Oracle {
         let own = Set(shortNames(of: file.cells))
         let there = world.kernel.files(below: WorldConfiguration.folder) ?? []
         return world.redivis.uploads.contains { upload in
-            guard !upload.importFails, upload.cells != file.cells, let earlier = files.contents[upload.cells] else { return false }
+            guard !upload.importFails, upload.cells != file.cells, let earlier = files.contents[upload.cells] else {
+                return false
+            }
             return earlier.occurrences.contains { occurrence in
                 if occurrence.instance == file.instance { return true }
                 guard own.contains(Self.short(occurrence.name)) else { return false }
@@ -214,7 +231,9 @@ extension Oracle {
         let total = files.contents.keys.reduce(0) { $0 + $1.count }
         let troubles = world.script.steps.count { $0.verb.isTrouble }
         let ofInstances = files.contents.reduce(into: [UInt64: Int]()) { sizes, content in
-            for instance in Set(content.value.occurrences.map(\.instance)) { sizes[instance, default: 0] += content.key.count }
+            for instance in Set(content.value.occurrences.map(\.instance)) {
+                sizes[instance, default: 0] += content.key.count
+            }
         }
         for agent in world.agents where violations.isEmpty {
             let sent = received[agent.number] ?? 0
@@ -240,12 +259,16 @@ extension Script.Verb {
     /// Whether it may make an agent send or read something once more.
     var isTrouble: Bool {
         switch self {
-        case .fault, .killSessions, .start, .stop, .kill, .power, .restore, .lose, .disk, .edit, .pause, .resume, .retryAll,
-            .retry, .publish, .discard, .draft, .foreignDelete, .unmount, .mount, .remount, .swapFolder, .swapAbove, .repoint,
+        case .fault, .killSessions, .start, .stop, .kill, .power, .restore, .lose, .disk, .edit, .pause, .resume,
+            .retryAll,
+            .retry, .publish, .discard, .draft, .foreignDelete, .unmount, .mount, .remount, .swapFolder, .swapAbove,
+            .repoint,
             .hide, .show, .lie, .clock, .resolve:
             true
-        case .write, .burst, .append, .rewrite, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove, .chmod, .touch,
-            .hold, .release, .revert, .map, .store, .unmap, .lock, .foreign, .foreignCopy, .slowImports, .backup, .forget:
+        case .write, .burst, .append, .rewrite, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove,
+            .chmod, .touch,
+            .hold, .release, .revert, .map, .store, .unmap, .lock, .foreign, .foreignCopy, .slowImports, .backup,
+            .forget:
             false
         }
     }

@@ -32,7 +32,8 @@ package final class Oracle: @unchecked Sendable {
             Int64(max(agent.settings.int("settle", 1000), 2000)) * 1_000_000
         }
         let trustsLeases =
-            world.script.world.flag("leases", true) && world.script.agents.allSatisfy { $0.settings.flag("writers", true) }
+            world.script.world.flag("leases", true)
+            && world.script.agents.allSatisfy { $0.settings.flag("writers", true) }
         files = FileHistory(quiet: trustsLeases ? nil : quiets.min()) { scheduler.elapsed }
     }
 
@@ -77,11 +78,14 @@ package final class Oracle: @unchecked Sendable {
     }
 
     private func noteRegistered(_ upload: SimulatedUpload) {
-        world.story.note("Redivis", "registers", "\(upload.name) #\(upload.number) [\(Self.words(upload.cells))], by \(upload.owner)")
+        world.story.note(
+            "Redivis", "registers", "\(upload.name) #\(upload.number) [\(Self.words(upload.cells))], by \(upload.owner)"
+        )
         guard let agent = world.agent(ofOwner: upload.owner) else { return }
         let names = shortNames(of: upload.cells).joined(separator: ", ")
         if !upload.cells.isEmpty, !files.wasWhole(upload.cells) {
-            return breaks(.neverWhole, "\(upload.name) [\(Self.words(upload.cells))], which no file was while nobody wrote it")
+            return breaks(
+                .neverWhole, "\(upload.name) [\(Self.words(upload.cells))], which no file was while nobody wrote it")
         }
         checkTwice(upload, agent, names)
         checkHeld(upload, agent)
@@ -90,7 +94,8 @@ package final class Oracle: @unchecked Sendable {
 
     static func words(_ cells: [UInt8]) -> String {
         guard let first = cells.first else { return "nothing" }
-        return cells.allSatisfy { $0 == first } ? "\(first) × \(cells.count)" : cells.map { "\($0)" }.joined(separator: " ")
+        return cells.allSatisfy { $0 == first }
+            ? "\(first) × \(cells.count)" : cells.map { "\($0)" }.joined(separator: " ")
     }
 
     /// The live uploads of one content, on one table or on all.
@@ -143,14 +148,16 @@ package final class Oracle: @unchecked Sendable {
         guard let earlier else { return }
         breaks(
             .sentAgain,
-            "\(earlier.cells.count) of \(session.size / Cells.size) cells of \(shortNames(of: session.cells).joined(separator: ", ")) were with \(earlier.uploadID)")
+            "\(earlier.cells.count) of \(session.size / Cells.size) cells of \(shortNames(of: session.cells).joined(separator: ", ")) were with \(earlier.uploadID)"
+        )
     }
 
     private var mayLoseSessions: Bool {
         world.script.steps.contains { step in
             switch step.verb {
             case .killSessions, .restore, .lose, .copy, .edit, .revert: true
-            case .fault: [.all, .chunks, .status, .sessions].contains(RequestFault.Requests(rawValue: step.word(0) ?? ""))
+            case .fault:
+                [.all, .chunks, .status, .sessions].contains(RequestFault.Requests(rawValue: step.word(0) ?? ""))
             default: false
             }
         }
@@ -160,7 +167,10 @@ package final class Oracle: @unchecked Sendable {
         guard let content = files.contents[upload.cells], !agent.lostState else { return }
         let names = Set(content.occurrences.map { Self.short($0.name) })
         let hits = names.filter { name in
-            decided[name] == nil && forgotten.contains { path, at in (name == path || name.hasPrefix(path + "/")) && at < content.appearedAt }
+            decided[name] == nil
+                && forgotten.contains { path, at in
+                    (name == path || name.hasPrefix(path + "/")) && at < content.appearedAt
+                }
         }
         guard !names.isEmpty, hits.count == names.count else { return }
         breaks(.sentThoughForgotten, "\(hits.sorted().joined(separator: ", ")): \(upload.name)")
@@ -174,7 +184,9 @@ package final class Oracle: @unchecked Sendable {
     }
 
     func willSend(_ session: UploadSession, by agent: SimulatedAgent) {
-        guard !isClosed, !saved.contains(session.uploadID), !agent.state.claims(session: session.uploadID) else { return }
+        guard !isClosed, !saved.contains(session.uploadID), !agent.state.claims(session: session.uploadID) else {
+            return
+        }
         breaks(.notSaved, "bytes leave for \(session.uploadID), and no row has it")
     }
 
@@ -232,7 +244,11 @@ package final class Oracle: @unchecked Sendable {
         let isOurs = there.contains { Cells.md5($0.cells) == delivery.content?.md5 && !$0.importFails }
         switch reason {
         case .removedFromTable, .nameTaken, .contentDiffers:
-            if isOurs { breaks(.untrueReason, "\(agent.name): \(delivery.path) is parked as \(reason), and its upload is on the table") }
+            if isOurs {
+                breaks(
+                    .untrueReason,
+                    "\(agent.name): \(delivery.path) is parked as \(reason), and its upload is on the table")
+            }
         case .stateDamaged(let words): breaks(.untrueReason, "\(agent.name): \(delivery.path): \(words)")
         case .unreadable(let words):
             let file = world.kernel.file("\(WorldConfiguration.folder)/\(delivery.path)")

@@ -35,9 +35,9 @@ extension SimulatedState {
             try Bool.fetchOne(
                 try database.cachedStatement(
                     sql: """
-                    SELECT EXISTS (SELECT 1 FROM delivery WHERE kind IN ('transferring', 'probing', 'concluding')
-                        AND instr(state, '"' || ? || '"') > 0)
-                    """),
+                        SELECT EXISTS (SELECT 1 FROM delivery WHERE kind IN ('transferring', 'probing', 'concluding')
+                            AND instr(state, '"' || ? || '"') > 0)
+                        """),
                 arguments: [session]) ?? false
         }
     }
@@ -48,9 +48,9 @@ extension SimulatedState {
             try Row.fetchOne(
                 try database.cachedStatement(
                     sql: """
-                    SELECT d.public, d.kind, d.state, d.md5 FROM file AS f JOIN delivery AS d ON d.id = f.delivery
-                    WHERE f.path = ?
-                    """),
+                        SELECT d.public, d.kind, d.state, d.md5 FROM file AS f JOIN delivery AS d ON d.id = f.delivery
+                        WHERE f.path = ?
+                        """),
                 arguments: [Data(path.utf8)]
             ).map { Self.claim($0, path) }
         }
@@ -65,7 +65,8 @@ extension SimulatedState {
     func isSettling(_ path: String) -> Bool {
         read(false) { database in
             try Bool.fetchOne(
-                try database.cachedStatement(sql: "SELECT EXISTS (SELECT 1 FROM settling WHERE path = ?)"), arguments: [Data(path.utf8)])
+                try database.cachedStatement(sql: "SELECT EXISTS (SELECT 1 FROM settling WHERE path = ?)"),
+                arguments: [Data(path.utf8)])
                 ?? false
         }
     }
@@ -76,9 +77,9 @@ extension SimulatedState {
             try Row.fetchAll(
                 try database.cachedStatement(
                     sql: """
-                    SELECT t.key, d.uploadName, d.md5 FROM delivery AS d JOIN remoteTable AS t ON t.id = d.remoteTable
-                    WHERE d.kind = 'delivered'
-                    """)
+                        SELECT t.key, d.uploadName, d.md5 FROM delivery AS d JOIN remoteTable AS t ON t.id = d.remoteTable
+                        WHERE d.kind = 'delivered'
+                        """)
             ).map { row in
                 let md5: Data = row[2]
                 return (TableKey(row[0]), row[1], Digest(bytes: Array(md5)))
@@ -108,9 +109,9 @@ extension SimulatedState {
             let row = try Row.fetchOne(
                 try database.cachedStatement(
                     sql: """
-                    SELECT count(*) AS lines, f.path FROM journal AS j JOIN file AS f ON f.id = j.file
-                    GROUP BY j.delivery ORDER BY lines DESC LIMIT 1
-                    """))
+                        SELECT count(*) AS lines, f.path FROM journal AS j JOIN file AS f ON f.id = j.file
+                        GROUP BY j.delivery ORDER BY lines DESC LIMIT 1
+                        """))
             guard let row else { return (0, "") }
             let path: Data = row[1]
             return (row[0], String(decoding: path, as: UTF8.self))
@@ -124,7 +125,8 @@ extension SimulatedState {
     func count(in state: PublicState) -> Int {
         read(0) { database in
             try Int.fetchOne(
-                try database.cachedStatement(sql: "SELECT count(*) FROM delivery WHERE public = ?"), arguments: [state.rawValue]) ?? 0
+                try database.cachedStatement(sql: "SELECT count(*) FROM delivery WHERE public = ?"),
+                arguments: [state.rawValue]) ?? 0
         }
     }
 }

@@ -93,7 +93,9 @@ package final class RedivisConnection: UploadRemote, @unchecked Sendable {
         if requests == .chunks { way.there += server.reading.chunkTime }
         let late = max(server.reading.lateness, 1)
         let lateness = fate == .late ? Int64.random(in: 0...late, using: &random) : 0
-        let lost = Failure(loss, scope: loss == .ambiguous ? .delivery : .agent, "\(requests.rawValue): the connection ended without an answer")
+        let lost = Failure(
+            loss, scope: loss == .ambiguous ? .delivery : .agent,
+            "\(requests.rawValue): the connection ended without an answer")
         let waiter = Waiter<Answer>()
         let result = await withTaskCancellationHandler {
             // Unsafe: one of a process that is killed is never resumed.
@@ -117,7 +119,10 @@ package final class RedivisConnection: UploadRemote, @unchecked Sendable {
     /// There and back, in nanoseconds.
     private func travel(_ fate: RequestFault.Kind?, _ random: inout SeededRandom) -> (there: Int64, back: Int64) {
         let longest: Int64 = fate == .slow ? 30_000_000_000 : random.percent(10) ? 2_000_000_000 : 80_000_000
-        return (Int64.random(in: 1_000_000...longest, using: &random), Int64.random(in: 1_000_000...80_000_000, using: &random))
+        return (
+            Int64.random(in: 1_000_000...longest, using: &random),
+            Int64.random(in: 1_000_000...80_000_000, using: &random)
+        )
     }
 
     private func send<Answer: Sendable>(
@@ -127,7 +132,9 @@ package final class RedivisConnection: UploadRemote, @unchecked Sendable {
         func back(after delay: Int64, _ result: Result<Answer, Failure>) {
             scheduler.after(delay, of: owner) { waiter.answer(result) }
         }
-        if let refusal = fate.flatMap({ Self.refusal($0, of: requests, onLoss: lost.kind) }) { return back(after: way.there + way.back, .failure(refusal)) }
+        if let refusal = fate.flatMap({ Self.refusal($0, of: requests, onLoss: lost.kind) }) {
+            return back(after: way.there + way.back, .failure(refusal))
+        }
         if fate == .unsent { return back(after: way.there, .failure(lost)) }
         if fate == .late { back(after: way.there, .failure(lost)) }
         let (flight, number) = (Flight(), nextFlight)
@@ -161,7 +168,8 @@ package final class RedivisConnection: UploadRemote, @unchecked Sendable {
         case .unavailable:
             return Failure(loss, "answered 503")
         case .unauthorized:
-            return isStorage ? Failure(.sessionRefused, "answered 401") : Failure(.unauthorized, scope: .agent, "answered 401")
+            return isStorage
+                ? Failure(.sessionRefused, "answered 401") : Failure(.unauthorized, scope: .agent, "answered 401")
         case .forbidden:
             return isStorage
                 ? Failure(.sessionRefused, "answered 403") : Failure(.forbidden, scope: .destination, "answered 403")
@@ -203,7 +211,8 @@ package final class RedivisConnection: UploadRemote, @unchecked Sendable {
 
     package func openSession(_ request: SessionRequest) async throws(Failure) -> UploadSession {
         let server = server
-        return try await exchange(.sessions, "\(request.size)") { () throws(Failure) in try server.openSession(request) }
+        return try await exchange(.sessions, "\(request.size)") { () throws(Failure) in try server.openSession(request)
+        }
     }
 
     package func send(

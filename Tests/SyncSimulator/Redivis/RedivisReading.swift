@@ -33,7 +33,9 @@ package struct RedivisReading: Hashable, Sendable {
 
 /// What goes wrong with requests for a while.
 package struct RequestFault: Hashable, Sendable {
-    package enum Requests: String, CaseIterable, Sendable { case all, tables, lists, uploads, sessions, chunks, status, posts, deletes }
+    package enum Requests: String, CaseIterable, Sendable {
+        case all, tables, lists, uploads, sessions, chunks, status, posts, deletes
+    }
 
     package enum Kind: String, CaseIterable, Sendable {
         /// The request never arrives.

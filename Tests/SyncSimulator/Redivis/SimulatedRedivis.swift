@@ -25,7 +25,10 @@ package final class SimulatedRedivis: @unchecked Sendable {
         var isDead = false
         var isUsed = false
 
-        init(number: Int, table: TableKey, endpoint: Endpoint, transport: UploadSession.Transport, size: Int64, openedAt: Int64) {
+        init(
+            number: Int, table: TableKey, endpoint: Endpoint, transport: UploadSession.Transport, size: Int64,
+            openedAt: Int64
+        ) {
             self.number = number
             self.table = table
             self.endpoint = endpoint
@@ -205,7 +208,9 @@ package final class SimulatedRedivis: @unchecked Sendable {
             return finished(found)
         }
         let first = Int(range.lowerBound / Cells.size)
-        guard first <= found.cells.count else { throw Failure(.transient, "the range begins beyond what is stored (503)") }
+        guard first <= found.cells.count else {
+            throw Failure(.transient, "the range begins beyond what is stored (503)")
+        }
         found.cells += cells.dropFirst(found.cells.count - first)
         guard Cells.size(found.cells) == found.size, !isCut else { return stored(found) }
         found.isFinished = true
@@ -219,7 +224,9 @@ package final class SimulatedRedivis: @unchecked Sendable {
         return found.isFinished ? finished(found) : stored(found)
     }
 
-    private func finished(_ session: Session) -> TransferReply { .finished(size: session.size, md5: Cells.md5(session.cells)) }
+    private func finished(_ session: Session) -> TransferReply {
+        .finished(size: session.size, md5: Cells.md5(session.cells))
+    }
 
     private func stored(_ session: Session) -> TransferReply {
         .stored(session.cells.isEmpty ? nil : Cells.size(session.cells))
@@ -229,9 +236,13 @@ package final class SimulatedRedivis: @unchecked Sendable {
 
     func register(_ request: RegistrationRequest, by owner: Int) throws(Failure) -> RemoteUpload {
         let key = try table(request.table).key
-        guard hasDraft else { throw Failure(.forbidden, scope: .destination, "the version was released meanwhile (400)") }
+        guard hasDraft else {
+            throw Failure(.forbidden, scope: .destination, "the version was released meanwhile (400)")
+        }
         let cells = try content(of: request)
-        let isTaken = uploads.contains { $0.table == key && $0.place == .draft && UploadName.isSame($0.name, request.name) }
+        let isTaken = uploads.contains {
+            $0.table == key && $0.place == .draft && UploadName.isSame($0.name, request.name)
+        }
         var name = request.name
         if isTaken {
             switch reading.takenName {

@@ -44,7 +44,9 @@ package final class SimulatedUpload {
     package var isLive: Bool { place != .removed && !importFails }
 
     func report(at now: Int64, tellsMD5: Bool) -> RemoteUpload {
-        guard now >= importEnds else { return RemoteUpload(uri: uri, name: name, status: .inProgress, size: nil, md5: nil) }
+        guard now >= importEnds else {
+            return RemoteUpload(uri: uri, name: name, status: .inProgress, size: nil, md5: nil)
+        }
         return RemoteUpload(
             uri: uri, name: name, status: importFails ? .failed("bad delimiter") : .completed,
             size: Cells.size(cells), md5: tellsMD5 ? Cells.md5(cells) : nil)

@@ -46,7 +46,9 @@ package struct Campaign {
         elapsed += verdict.elapsed
         steps += verdict.steps
         guard let violation = verdict.violations.first else { return nil }
-        let failure = Failure(seed: seed, profile: profile, violation: violation, known: .explaining(violation, in: script), worlds: worlds)
+        let failure = Failure(
+            seed: seed, profile: profile, violation: violation, known: .explaining(violation, in: script),
+            worlds: worlds)
         failures.append(failure)
         return failure
     }

@@ -28,7 +28,10 @@ extension KnownBreak {
         ) { _, _ in true },
         KnownBreak(
             number: "P-22", words: "a file that holds less or more than its size says",
-            rules: [.neverWhole, .restless, .journalTooLong, .readTooMuch, .notDelivered, .neverEnds, .untrueReason, .sentThoughHeld]
+            rules: [
+                .neverWhole, .restless, .journalTooLong, .readTooMuch, .notDelivered, .neverEnds, .untrueReason,
+                .sentThoughHeld,
+            ]
         ) { script, _ in script.has(.lie) },
         KnownBreak(
             number: "N-28", words: "while a table is closed, its key is made of its spelling",
@@ -48,10 +51,12 @@ extension KnownBreak {
             number: "N-27", words: "a name that our own upload has is taken for somebody else's", rules: [.untrueReason]
         ) { _, violation in violation.says("nameTaken") },
         KnownBreak(
-            number: "P-15", words: "an adopted upload is checked against another of the same name", rules: [.untrueReason]
+            number: "P-15", words: "an adopted upload is checked against another of the same name",
+            rules: [.untrueReason]
         ) { _, violation in violation.says("the table has just this upload") },
         KnownBreak(
-            number: "P-16", words: "more than 100 folders that cannot be read keep `existing` open", rules: [.untrueReason, .notDelivered]
+            number: "P-16", words: "more than 100 folders that cannot be read keep `existing` open",
+            rules: [.untrueReason, .notDelivered]
         ) { script, violation in script.has(.lock) && violation.says("ignored", "held") },
         KnownBreak(
             number: "N-26", words: "`existing: skip` is about a path for ever, and not about a file",
@@ -59,7 +64,10 @@ extension KnownBreak {
         ) { _, violation in violation.says("existing: skip") },
         KnownBreak(
             number: "P-02", words: "what a list does not show is taken for removed",
-            rules: [.untrueReason, .registeredTwice, .sentThoughHeld, .claimedDelivered, .notDelivered, .neverEnds, .twiceForGood]
+            rules: [
+                .untrueReason, .registeredTwice, .sentThoughHeld, .claimedDelivered, .notDelivered, .neverEnds,
+                .twiceForGood,
+            ]
         ) { script, _ in script.redivis["lag"] != nil || script.redivis["omits"] != nil },
         KnownBreak(
             number: "P-08", words: "a state that was set back posts at once",
@@ -82,15 +90,21 @@ extension KnownBreak {
         ) { script, _ in script.has(.forget, .retry) },
         KnownBreak(
             number: "P-17", words: "the folder's path leads elsewhere, and nobody resolves it again",
-            rules: [.notDelivered, .untrueReason, .restless, .neverEnds, .readTooMuch, .journalTooLong, .registeredTwice, .sentThoughHeld]
+            rules: [
+                .notDelivered, .untrueReason, .restless, .neverEnds, .readTooMuch, .journalTooLong, .registeredTwice,
+                .sentThoughHeld,
+            ]
         ) { script, _ in script.has(.swapAbove, .swapFolder, .repoint, .unmount, .mount, .remount) },
         KnownBreak(
             number: "P-09", words: "a row whose file system is away is tried again for ever",
             rules: [.neverEnds, .restless, .journalTooLong]
         ) { _, violation in violation.says("not mounted") },
         KnownBreak(
-            number: "P-05", words: "rows wait for one another in a circle", rules: [.neverEnds, .notDelivered, .restless]
-        ) { _, violation in violation.says("waits until delivery", "cells in two minutes", "lines into its journal", "examine") },
+            number: "P-05", words: "rows wait for one another in a circle",
+            rules: [.neverEnds, .notDelivered, .restless]
+        ) { _, violation in
+            violation.says("waits until delivery", "cells in two minutes", "lines into its journal", "examine")
+        },
         KnownBreak(
             number: "P-11", words: "who waits for an older content reads its file again and again",
             rules: [.readTooMuch, .journalTooLong]
@@ -113,7 +127,8 @@ extension KnownBreak {
             number: "P-18", words: "a change within the granularity of stamps is not seen",
             rules: [.notDelivered, .neverWhole]
         ) { script, violation in
-            violation.says("is delivered", "which no file was") && script.has(.write, .rewrite, .store, .append, .shrink, .revert, .refresh)
+            violation.says("is delivered", "which no file was")
+                && script.has(.write, .rewrite, .store, .append, .shrink, .revert, .refresh)
         },
     ]
 }
@@ -123,7 +138,8 @@ extension Script {
 
     fileprivate func hasFault(of requests: Set<RequestFault.Requests>) -> Bool {
         steps.contains { step in
-            step.verb == .fault && step.word(0).flatMap(RequestFault.Requests.init(rawValue:)).map(requests.contains) ?? false
+            step.verb == .fault
+                && step.word(0).flatMap(RequestFault.Requests.init(rawValue:)).map(requests.contains) ?? false
         }
     }
 }

@@ -113,11 +113,14 @@ extension Script.Verb {
     /// Whether its first argument is an agent.
     var isOfAgent: Bool {
         switch self {
-        case .start, .stop, .kill, .power, .backup, .restore, .lose, .disk, .clock, .pause, .resume, .retryAll, .retry, .forget,
+        case .start, .stop, .kill, .power, .backup, .restore, .lose, .disk, .clock, .pause, .resume, .retryAll, .retry,
+            .forget,
             .resolve, .edit:
             true
-        case .write, .burst, .append, .rewrite, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove, .chmod, .touch,
-            .hide, .show, .hold, .release, .revert, .map, .store, .unmap, .lie, .lock, .swapFolder, .swapAbove, .repoint,
+        case .write, .burst, .append, .rewrite, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove,
+            .chmod, .touch,
+            .hide, .show, .hold, .release, .revert, .map, .store, .unmap, .lie, .lock, .swapFolder, .swapAbove,
+            .repoint,
             .unmount, .mount, .remount, .publish, .draft, .discard, .foreign, .foreignCopy, .foreignDelete, .fault,
             .slowImports, .killSessions:
             false

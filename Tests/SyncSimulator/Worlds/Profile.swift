@@ -17,15 +17,21 @@ package enum Profile: String, CaseIterable, Sendable {
         ]
         switch self {
         case .twoAgents:
-            return writers + [(10, .fault), (2, .kill), (2, .start), (1, .publish), (1, .foreign), (1, .stop), (1, .burst)]
+            return writers + [
+                (10, .fault), (2, .kill), (2, .start), (1, .publish), (1, .foreign), (1, .stop), (1, .burst),
+            ]
         case .edits:
-            return writers + [(12, .edit), (6, .pause), (6, .resume), (2, .fault), (1, .kill), (1, .start), (2, .slowImports)]
+            return writers + [
+                (12, .edit), (6, .pause), (6, .resume), (2, .fault), (1, .kill), (1, .start), (2, .slowImports),
+            ]
         case .laggingLists:
             return writers + [(10, .fault), (1, .publish), (1, .kill), (1, .start), (1, .retryAll), (3, .burst)]
         case .fileSystem:
             return writers + [
-                (10, .exchange), (8, .rewrite), (8, .move), (4, .replace), (5, .chmod), (3, .link), (3, .touch), (3, .refresh),
-                (3, .revert), (2, .hold), (2, .release), (1, .map), (2, .store), (1, .unmap), (2, .lie), (2, .hide), (2, .show),
+                (10, .exchange), (8, .rewrite), (8, .move), (4, .replace), (5, .chmod), (3, .link), (3, .touch),
+                (3, .refresh),
+                (3, .revert), (2, .hold), (2, .release), (1, .map), (2, .store), (1, .unmap), (2, .lie), (2, .hide),
+                (2, .show),
                 (1, .lock), (1, .swapFolder), (2, .swapAbove), (1, .repoint), (1, .unmount), (1, .mount), (1, .remount),
                 (2, .slowImports), (1, .kill), (1, .start), (1, .fault),
             ]
@@ -36,12 +42,15 @@ package enum Profile: String, CaseIterable, Sendable {
             ]
         case .people:
             return writers + [
-                (5, .forget), (4, .retry), (3, .retryAll), (4, .resolve), (4, .foreign), (3, .foreignCopy), (2, .foreignDelete),
-                (3, .publish), (1, .discard), (2, .draft), (2, .pause), (2, .resume), (3, .fault), (2, .hide), (2, .show),
+                (5, .forget), (4, .retry), (3, .retryAll), (4, .resolve), (4, .foreign), (3, .foreignCopy),
+                (2, .foreignDelete),
+                (3, .publish), (1, .discard), (2, .draft), (2, .pause), (2, .resume), (3, .fault), (2, .hide),
+                (2, .show),
             ]
         case .imports:
             return writers + [
-                (6, .slowImports), (6, .move), (4, .replace), (8, .fault), (2, .publish), (1, .kill), (1, .start), (3, .chmod),
+                (6, .slowImports), (6, .move), (4, .replace), (8, .fault), (2, .publish), (1, .kill), (1, .start),
+                (3, .chmod),
             ]
         case .everything:
             return Profile.allCases.filter { $0 != .everything }.flatMap(\.weights)

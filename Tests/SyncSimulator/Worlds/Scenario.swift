@@ -44,7 +44,9 @@ package struct Scenario: Sendable {
     package func firstBreak() throws -> (violation: Violation, seed: UInt64)? {
         var script = script
         for _ in 0..<max(seeds, 1) {
-            if let violation = try Trial.run(script, ignoring: ignoring).violations.first { return (violation, script.seed) }
+            if let violation = try Trial.run(script, ignoring: ignoring).violations.first {
+                return (violation, script.seed)
+            }
             script.seed &+= 1
         }
         return nil

@@ -30,7 +30,9 @@ package struct ScriptGenerator {
         at = random.number(20...1500)
         for _ in 0..<random.number(3...22) {
             drawStep()
-            at += random.pick(weighed: [(3, 0), (4, random.number(1...60)), (5, random.number(60...3000)), (2, random.number(3000...20_000))])
+            at += random.pick(weighed: [
+                (3, 0), (4, random.number(1...60)), (5, random.number(60...3000)), (2, random.number(3000...20_000)),
+            ])
         }
         return script
     }
@@ -38,7 +40,9 @@ package struct ScriptGenerator {
     // MARK: What it is like
 
     private mutating func drawWorld() {
-        if random.percent(profile == .fileSystem ? 50 : 15) { script.world["granularity"] = String(random.pick([1, 1000, 2000])) }
+        if random.percent(profile == .fileSystem ? 50 : 15) {
+            script.world["granularity"] = String(random.pick([1, 1000, 2000]))
+        }
         if random.percent(15) { script.world["reuse"] = "no" }
         if random.percent(8) { script.world["queue"] = String(random.pick([2, 4, 16])) }
         if random.percent(4) { script.world["watches"] = String(random.pick([1, 2])) }
@@ -62,7 +66,9 @@ package struct ScriptGenerator {
         if random.percent(10) { script.redivis["md5"] = "no" }
         if random.percent(20) { script.redivis["name-uris"] = "yes" }
         if random.percent(15) { script.redivis["whole-below"] = "4" }
-        if random.percent(profile == .fileSystem ? 30 : 8) { script.redivis["chunk"] = String(random.pick([500, 2000, 5000])) }
+        if random.percent(profile == .fileSystem ? 30 : 8) {
+            script.redivis["chunk"] = String(random.pick([500, 2000, 5000]))
+        }
         if script.redivis["import-fails"] != nil, random.percent(15) { script.redivis["no-deletes"] = "yes" }
         if random.percent(30) { script.redivis["import"] = String(random.pick([500, 15_000, 60_000])) }
     }
@@ -112,7 +118,9 @@ package struct ScriptGenerator {
         script.steps.append(Script.Step(at, verb, arguments))
     }
 
-    private mutating func size() -> String { String(random.pick(weighed: [(5, 1), (3, random.number(2...4)), (2, random.number(5...14))])) }
+    private mutating func size() -> String {
+        String(random.pick(weighed: [(5, 1), (3, random.number(2...4)), (2, random.number(5...14))]))
+    }
 
     private mutating func agent() -> String { random.pick(script.agents).name }
 
@@ -158,7 +166,8 @@ package struct ScriptGenerator {
                 at += random.number(500...4000)
             }
         case .move, .exchange, .link, .copy: add(verb, random.pick(paths), target())
-        case .remove, .chmod, .touch, .hide, .show, .hold, .release, .revert, .map, .store, .unmap: add(verb, random.pick(paths))
+        case .remove, .chmod, .touch, .hide, .show, .hold, .release, .revert, .map, .store, .unmap:
+            add(verb, random.pick(paths))
         case .lie: add(.lie, random.pick(paths), random.pick(["1", "-1", "0"]))
         case .lock: add(.lock, String(random.pick([1, 3, 101])))
         case .repoint: add(.repoint, String(random.number(0...1)))
@@ -181,30 +190,45 @@ package struct ScriptGenerator {
     private mutating func drawFault() {
         if profile == .twoAgents, random.percent(40) {
             // Both lose the same registration.
-            add(.fault, "posts", random.pick(["unsent", "unanswered"]), "100", String(random.pick([3000, 6000, 15_000])))
+            add(
+                .fault, "posts", random.pick(["unsent", "unanswered"]), "100",
+                String(random.pick([3000, 6000, 15_000])))
             add(.write, random.pick(paths), size())
             return
         }
         let requests = random.pick(weighed: [
-            (6, RequestFault.Requests.posts), (2, .all), (2, .lists), (2, .chunks), (1, .tables), (1, .sessions), (1, .status),
+            (6, RequestFault.Requests.posts), (2, .all), (2, .lists), (2, .chunks), (1, .tables), (1, .sessions),
+            (1, .status),
             (2, .deletes), (1, .uploads),
         ])
         let kinds: [(Int, RequestFault.Kind)] =
             switch requests {
-            case .posts: [(4, .unsent), (6, .unanswered), (4, .late), (2, .throttled), (1, .unavailable), (1, .refused), (1, .forbidden)]
+            case .posts:
+                [
+                    (4, .unsent), (6, .unanswered), (4, .late), (2, .throttled), (1, .unavailable), (1, .refused),
+                    (1, .forbidden),
+                ]
             case .chunks: [(4, .partial), (2, .unsent), (2, .unanswered), (1, .missing), (1, .forbidden), (2, .slow)]
             case .deletes: [(4, .forbidden), (2, .refused), (2, .unanswered), (1, .unsent)]
             case .all, .tables, .lists, .uploads, .sessions, .status:
-                [(3, .unsent), (3, .unanswered), (2, .throttled), (2, .unavailable), (1, .unauthorized), (1, .forbidden), (2, .slow)]
+                [
+                    (3, .unsent), (3, .unanswered), (2, .throttled), (2, .unavailable), (1, .unauthorized),
+                    (1, .forbidden), (2, .slow),
+                ]
             }
         let duration = random.pick([500, 3000, 15_000, 60_000])
-        add(.fault, requests.rawValue, random.pick(weighed: kinds).rawValue, String(random.pick([30, 60, 100])), String(duration))
+        add(
+            .fault, requests.rawValue, random.pick(weighed: kinds).rawValue, String(random.pick([30, 60, 100])),
+            String(duration))
     }
 
     /// What ends is started again most of the time; else the world's end does it.
     private mutating func drawEnd(_ verb: Script.Verb) {
         let name = agent()
-        if verb == .restore { script.steps.insert(Script.Step(max(at - random.number(0...8000), 1), .backup, name), at: script.steps.count) }
+        if verb == .restore {
+            script.steps.insert(
+                Script.Step(max(at - random.number(0...8000), 1), .backup, name), at: script.steps.count)
+        }
         if verb == .power { add(.power, name, String(random.number(0...999))) } else { add(verb, name) }
         guard random.percent(80) else { return }
         at += verb == .stop ? 6000 : random.number(1...4000)
@@ -219,13 +243,16 @@ package struct ScriptGenerator {
 
     private mutating func drawEdit() {
         let change = random.pick(weighed: [
-            (3, "table=1b"), (3, "table=1"), (3, "table=2"), (1, "exclude=*.csv"), (2, "exclude=a*"), (3, "exclude=none"),
+            (3, "table=1b"), (3, "table=1"), (3, "table=2"), (1, "exclude=*.csv"), (2, "exclude=a*"),
+            (3, "exclude=none"),
             (1, "paused=yes"), (1, "paused=no"), (1, "settle=0"), (1, "existing=skip"), (1, "mapping=none"),
         ])
         add(.edit, agent(), change)
         if change == "mapping=none" || change == "paused=yes" {
             at += random.number(100...5000)
-            add(.edit, script.steps[script.steps.count - 1].arguments[0], change == "paused=yes" ? "paused=no" : "mapping=yes")
+            add(
+                .edit, script.steps[script.steps.count - 1].arguments[0],
+                change == "paused=yes" ? "paused=no" : "mapping=yes")
         }
     }
 }

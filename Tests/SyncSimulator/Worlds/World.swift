@@ -12,7 +12,8 @@ package final class World: @unchecked Sendable {
     package let kernel: VirtualKernel
     package let redivis: SimulatedRedivis
     private(set) var agents: [SimulatedAgent] = []
-    private(set) var oracle: Oracle!
+    private(set) lazy var oracle = Oracle(self, ignoring: ignoring)
+    private let ignoring: Set<Rule>
     private let host = HostTime()
     private let files: Writers
 
@@ -29,7 +30,8 @@ package final class World: @unchecked Sendable {
         kernel = VirtualKernel(options: Self.kernelOptions(script.world)) { host.nanoseconds(at: scheduler.elapsed) }
         redivis = SimulatedRedivis(scheduler, reading: Self.reading(script.redivis), chance: chance)
         files = Writers(kernel, scheduler)
-        oracle = Oracle(self, ignoring: ignoring)
+        self.ignoring = ignoring
+        device = kernel.makeDevice(number: Self.firstDevice)
         kernel.observer = oracle.files
         redivis.observer = { [unowned self] in oracle.noteRedivis($0) }
         for table in WorldConfiguration.tables {
@@ -42,7 +44,8 @@ package final class World: @unchecked Sendable {
     }
 
     private static func parsed(_ text: String) -> TableReference {
-        WorldConfiguration.reference(WorldConfiguration.tables.flatMap(\.spellings).first { $0.value == text }?.key ?? "1")
+        WorldConfiguration.reference(
+            WorldConfiguration.tables.flatMap(\.spellings).first { $0.value == text }?.key ?? "1")
     }
 
     func agent(_ name: String) -> SimulatedAgent? { agents.first { $0.name == name } }
@@ -81,14 +84,14 @@ package final class World: @unchecked Sendable {
     static let disk = "/disk"
     static let places = ["/disk/one", "/disk/two"]
     static let link = "/srv/current"
-    private(set) var device: VirtualDevice!
-    private var deviceNumber: UInt64 = 7
+    private let device: VirtualDevice
+    private static let firstDevice: UInt64 = 7
+    private var deviceNumber = World.firstDevice
     private var mountPoint: String { script.world["mount"] == "folder" ? "\(Self.places[0])/data" : Self.disk }
 
     private func makeTree() {
         kernel.makeDirectory(Self.disk)
         kernel.makeDirectory("/srv")
-        device = kernel.makeDevice(number: deviceNumber)
         if script.world["mount"] == "folder" {
             for place in Self.places { kernel.makeDirectory("\(place)/data") }
             kernel.mount(device, at: mountPoint)
@@ -106,14 +109,16 @@ package final class World: @unchecked Sendable {
     func perform(_ step: Script.Step) {
         story.note("—", "step", step.text)
         switch step.verb {
-        case .write, .burst, .append, .rewrite, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove, .chmod, .touch,
+        case .write, .burst, .append, .rewrite, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove,
+            .chmod, .touch,
             .hide, .show, .hold, .release, .revert, .map, .store, .unmap, .lie, .lock:
             files.perform(step) { Self.absolute($0) }
         case .swapFolder, .swapAbove, .repoint, .unmount, .mount, .remount:
             performOnTree(step)
         case .publish, .draft, .discard, .foreign, .foreignCopy, .foreignDelete, .fault, .slowImports, .killSessions:
             performOnRedivis(step)
-        case .start, .stop, .kill, .power, .backup, .restore, .lose, .disk, .clock, .pause, .resume, .retryAll, .retry, .forget,
+        case .start, .stop, .kill, .power, .backup, .restore, .lose, .disk, .clock, .pause, .resume, .retryAll, .retry,
+            .forget,
             .resolve, .edit:
             guard let agent = step.word(0).flatMap(agent) else { return }
             performOnAgent(step, agent)
@@ -265,11 +270,12 @@ package final class World: @unchecked Sendable {
             oracle.judgeRest()
         }
         end()
-        return Verdict(violations: oracle.violations, hash: story.hash, steps: scheduler.steps, elapsed: scheduler.elapsed)
+        return Verdict(
+            violations: oracle.violations, hash: story.hash, steps: scheduler.steps, elapsed: scheduler.elapsed)
     }
 
     func pass(through instant: Int64) {
-        scheduler.run(until: instant) { [oracle] in oracle!.isOver }
+        scheduler.run(until: instant) { [oracle] in oracle.isOver }
     }
 
     /// Lets every process end, with nothing in their way, so that they leave nothing behind in memory.

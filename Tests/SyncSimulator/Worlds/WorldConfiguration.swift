@@ -16,7 +16,8 @@ enum WorldConfiguration {
     static func reference(_ short: String) -> TableReference {
         let text = tables.compactMap { $0.spellings[short] }.first ?? "demo.set.readings"
         return (try? TableReference(parsing: text))
-            ?? TableReference(owner: "demo", dataset: .init(name: "set", id: nil), table: .init(name: "readings", id: nil))
+            ?? TableReference(
+                owner: "demo", dataset: .init(name: "set", id: nil), table: .init(name: "readings", id: nil))
     }
 
     static func make(_ settings: Settings) -> Configuration {

@@ -37,7 +37,9 @@ final class Writers {
             makeParents(path)
             write(newContent(step.int(1, 1)), to: path, truncates: true, parts: step.int(2, 1), over: step.int(3, 0))
         case .burst:
-            for number in 0..<min(step.int(0, 1), 60) { kernel.writeFile(absolute("burst\(number).csv"), newContent(step.int(1, 1))) }
+            for number in 0..<min(step.int(0, 1), 60) {
+                kernel.writeFile(absolute("burst\(number).csv"), newContent(step.int(1, 1)))
+            }
         case .rewrite:
             guard let file = kernel.file(path) else { return }
             write(newContent(file.cells.count), to: path, truncates: false, parts: step.int(1, 1), over: step.int(2, 0))
@@ -71,7 +73,8 @@ final class Writers {
         case .hold: held[path] = kernel.openWriter(path, truncates: false, creates: false).writer ?? held[path]
         case .release: held.removeValue(forKey: path)?.close()
         case .map: if maps[path] == nil { maps[path] = kernel.mapWritable(path).map }
-        case .store: if let map = maps[path], let file = kernel.file(path) { map.store(newContent(file.cells.count), at: 0) }
+        case .store:
+            if let map = maps[path], let file = kernel.file(path) { map.store(newContent(file.cells.count), at: 0) }
         case .unmap: maps.removeValue(forKey: path)?.unmap()
         case .lie: kernel.setStatError(step.int(1, 1), path)
         case .lock:
