@@ -45,7 +45,8 @@ extension Oracle {
         world.pass(through: world.scheduler.elapsed + Self.restTime)
         for (agent, before) in zip(world.agents, before) where violations.isEmpty {
             let after = Effort(agent)
-            if after.requests - before.requests > Self.mostRequestsAtRest {
+            let pages = world.redivis.uploads.count / world.redivis.reading.pageSize + 1
+            if after.requests - before.requests > Self.mostRequestsAtRest * pages {
                 breaks(.restless, "\(agent.name) made \(after.requests - before.requests) requests in two minutes")
             }
             if after.reads > before.reads {
