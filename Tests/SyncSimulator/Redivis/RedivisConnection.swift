@@ -161,7 +161,7 @@ package final class RedivisConnection: UploadRemote, @unchecked Sendable {
     ) -> Failure? {
         let isStorage = requests == .chunks || requests == .status
         switch kind {
-        case .unsent, .unanswered, .late, .partial, .slow:
+        case .unsent, .unanswered, .late, .partial, .forgotten, .slow:
             return nil
         case .throttled:
             return Failure(.throttled, scope: isStorage ? .delivery : .agent, "answered 429", retryAfter: .seconds(2))
@@ -230,6 +230,9 @@ package final class RedivisConnection: UploadRemote, @unchecked Sendable {
         if takesPart, !chunk.isEmpty {
             chunk.removeLast(random.number(1...chunk.count))
             isCut = true
+        }
+        if server.faults.contains(where: { $0.until > scheduler.elapsed && $0.kind == .forgotten && random.percent($0.share) }) {
+            server.forgetCells(of: session, &random)
         }
         let (server, owner, part, cut) = (server, owner, chunk, isCut)
         let answer = try await exchange(.chunks, "\(range) of \(total)") { () throws(Failure) in

@@ -16,6 +16,8 @@ package struct RedivisReading: Hashable, Sendable {
     /// So many of a hundred contents cannot be imported.
     package var importFails = 0
     package var tellsMD5 = true
+    /// So many of a hundred imports end with another MD5 than the content's.
+    package var wrongMD5 = 0
     /// A request whose connection has ended is carried out at most so much later, in nanoseconds.
     package var lateness: Int64 = 0
     /// Whether the uri of an upload is made of its name, and not of an id.
@@ -52,6 +54,8 @@ package struct RequestFault: Hashable, Sendable {
         case refused = "400"
         /// Of a chunk only a part is kept.
         case partial
+        /// What was stored is gone again, from some cell on.
+        case forgotten
         /// Takes up to half a minute.
         case slow
     }

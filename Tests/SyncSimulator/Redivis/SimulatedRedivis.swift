@@ -217,6 +217,12 @@ package final class SimulatedRedivis: @unchecked Sendable {
         return finished(found)
     }
 
+    /// Loses what was stored last.
+    func forgetCells(of session: UploadSession, _ random: inout SeededRandom) {
+        guard let found = sessions[session.uploadID], !found.isFinished, !found.cells.isEmpty else { return }
+        found.cells.removeLast(random.number(1...found.cells.count))
+    }
+
     func status(of session: UploadSession, total: Int64) throws(Failure) -> TransferReply {
         let found = try live(session)
         if found.transport == .whole { return .stored(nil) }
@@ -281,6 +287,7 @@ package final class SimulatedRedivis: @unchecked Sendable {
             visibleAt: now + (canFail ? lag : 0),
             importEnds: canFail ? now + Int64.random(in: reading.importTime, using: &chance) : now,
             importFails: canFail && ofContent.percent(reading.importFails),
+            hasWrongMD5: canFail && chance.percent(reading.wrongMD5),
             uri: reading.urisByName ? Self.uri(of: name, table: table) : "/tables/\(table.value)/uploads/\(number)")
         uploads.append(upload)
         observer?(.registered(upload))

@@ -19,6 +19,7 @@ package final class SimulatedUpload {
     let visibleAt: Int64
     let importEnds: Int64
     let importFails: Bool
+    let hasWrongMD5: Bool
     let uri: String
     package var place = Place.draft
     /// When it was taken off, and by whom.
@@ -26,7 +27,7 @@ package final class SimulatedUpload {
 
     init(
         number: Int, table: TableKey, name: String, cells: [UInt8], owner: Int, registeredAt: Int64, visibleAt: Int64,
-        importEnds: Int64, importFails: Bool, uri: String
+        importEnds: Int64, importFails: Bool, hasWrongMD5: Bool, uri: String
     ) {
         self.number = number
         self.table = table
@@ -37,6 +38,7 @@ package final class SimulatedUpload {
         self.visibleAt = visibleAt
         self.importEnds = importEnds
         self.importFails = importFails
+        self.hasWrongMD5 = hasWrongMD5
         self.uri = uri
     }
 
@@ -49,7 +51,7 @@ package final class SimulatedUpload {
         }
         return RemoteUpload(
             uri: uri, name: name, status: importFails ? .failed("bad delimiter") : .completed,
-            size: Cells.size(cells), md5: tellsMD5 ? Cells.md5(cells) : nil)
+            size: Cells.size(cells), md5: tellsMD5 ? Cells.md5(hasWrongMD5 ? cells + [0] : cells) : nil)
     }
 }
 

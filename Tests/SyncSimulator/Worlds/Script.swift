@@ -48,6 +48,8 @@ package struct Script: Hashable, Sendable {
         case append
         /// PATH [PARTS MILLISECONDS]: other bytes over the same, in place.
         case rewrite
+        /// PATH: other bytes over the same, and the time of the last change put back, as by `rsync --times`.
+        case backdate
         /// PATH [PARTS MILLISECONDS]: the same bytes over the same, in place.
         case refresh
         /// PATH CELLS: cut to so many.
@@ -89,7 +91,9 @@ package struct Script: Hashable, Sendable {
         case slowImports = "slow-imports"
         case killSessions = "kill-sessions"
         // Agents. AGENT first.
-        case start, stop, kill, power
+        case start, stop, power
+        /// AGENT [STEPS]: so many steps of the world later, be it in the midst of anything.
+        case kill
         case backup, restore, lose
         /// AGENT MILLISECONDS: nothing can be written to its state meanwhile.
         case disk

@@ -64,6 +64,7 @@ package struct ScriptGenerator {
             script.redivis["import-fails"] = String(random.pick([20, 50]))
         }
         if random.percent(10) { script.redivis["md5"] = "no" }
+        if random.percent(6) { script.redivis["wrong-md5"] = "30" }
         if random.percent(20) { script.redivis["name-uris"] = "yes" }
         if random.percent(15) { script.redivis["whole-below"] = "4" }
         if random.percent(profile == .fileSystem ? 30 : 8) {
@@ -165,6 +166,9 @@ package struct ScriptGenerator {
                 add(.chmod, path)
                 at += random.number(500...4000)
             }
+        case .move where random.percent(12): add(.move, "d", random.pick(["g", ".h"]))
+        case .hide where random.percent(30): add(.hide, "d")
+        case .show where random.percent(30): add(.show, "d")
         case .move, .exchange, .link, .copy: add(verb, random.pick(paths), target())
         case .remove, .chmod, .touch, .hide, .show, .hold, .release, .revert, .map, .store, .unmap:
             add(verb, random.pick(paths))
@@ -177,6 +181,7 @@ package struct ScriptGenerator {
         case .foreignDelete: add(.foreignDelete, String(random.number(0...20)))
         case .fault: drawFault()
         case .slowImports: add(.slowImports, String(random.pick([20_000, 120_000, 300_000])))
+        case .backdate: add(.backdate, random.pick(paths))
         case .kill, .power, .stop, .restore, .lose: drawEnd(verb)
         case .start, .backup, .pause, .resume, .retryAll: add(verb, agent())
         case .disk: add(.disk, agent(), String(random.number(500...20_000)))
@@ -208,7 +213,7 @@ package struct ScriptGenerator {
                     (4, .unsent), (6, .unanswered), (4, .late), (2, .throttled), (1, .unavailable), (1, .refused),
                     (1, .forbidden),
                 ]
-            case .chunks: [(4, .partial), (2, .unsent), (2, .unanswered), (1, .missing), (1, .forbidden), (2, .slow)]
+            case .chunks: [(4, .partial), (2, .forgotten), (2, .unsent), (2, .unanswered), (1, .missing), (1, .forbidden), (2, .slow)]
             case .deletes: [(4, .forbidden), (2, .refused), (2, .unanswered), (1, .unsent)]
             case .all, .tables, .lists, .uploads, .sessions, .status:
                 [
@@ -229,9 +234,15 @@ package struct ScriptGenerator {
             script.steps.insert(
                 Script.Step(max(at - random.number(0...8000), 1), .backup, name), at: script.steps.count)
         }
-        if verb == .power { add(.power, name, String(random.number(0...999))) } else { add(verb, name) }
+        switch verb {
+        case .power: add(.power, name, String(random.number(0...999)))
+        case .kill where random.percent(60): add(.kill, name, String(random.number(1...400)))
+        default: add(verb, name)
+        }
         guard random.percent(80) else { return }
         at += verb == .stop ? 6000 : random.number(1...4000)
+        // Longer than a session lives.
+        if script.agents.count == 1, random.percent(8) { at += 90_000_000 }
         add(.start, name)
         guard random.percent(60) else { return }
         // While the first scan is on its way.

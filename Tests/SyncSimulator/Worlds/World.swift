@@ -16,6 +16,8 @@ package final class World: @unchecked Sendable {
     private let ignoring: Set<Rule>
     private let host = HostTime()
     private let files: Writers
+    /// Who is to be killed, and at which step.
+    private var killed: [(step: Int, agent: SimulatedAgent)] = []
 
     /// - Parameters:
     ///   - ignoring: rules that may be broken.
@@ -72,6 +74,7 @@ package final class World: @unchecked Sendable {
         reading.lateness = Int64(settings.int("lateness", 0)) * 1_000_000
         reading.importFails = settings.int("import-fails", 0)
         reading.tellsMD5 = settings.flag("md5", true)
+        reading.wrongMD5 = settings.int("wrong-md5", 0)
         reading.urisByName = settings.flag("name-uris", false)
         reading.wholeBelow = settings.int("whole-below", 1)
         reading.chunkTime = Int64(settings.int("chunk", 0)) * 1_000_000
@@ -109,7 +112,7 @@ package final class World: @unchecked Sendable {
     func perform(_ step: Script.Step) {
         story.note("—", "step", step.text)
         switch step.verb {
-        case .write, .burst, .append, .rewrite, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove,
+        case .write, .burst, .append, .rewrite, .backdate, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove,
             .chmod, .touch,
             .hide, .show, .hold, .release, .revert, .map, .store, .unmap, .lie, .lock:
             files.perform(step) { Self.absolute($0) }
@@ -183,7 +186,7 @@ package final class World: @unchecked Sendable {
         switch step.verb {
         case .start: agent.start(in: self)
         case .stop: agent.stop(in: self)
-        case .kill: agent.kill(in: self)
+        case .kill: kill(agent, after: step.int(1, 0))
         case .power:
             agent.kill(in: self)
             change(agent) { _ = try $0.losePower(keepsSome: step.int(1, 0) > 0, seed: UInt64(step.int(1, 0))) }
@@ -217,6 +220,20 @@ package final class World: @unchecked Sendable {
         }
     }
 
+    private func kill(_ agent: SimulatedAgent, after steps: Int) {
+        guard steps > 0 else { return agent.kill(in: self) }
+        killed.append((scheduler.steps + steps, agent))
+    }
+
+    /// After each step.
+    private func killWhoIsDue() {
+        guard !killed.isEmpty else { return }
+        for (_, agent) in killed where agent.isRunning && killed.contains(where: { $0.step <= scheduler.steps && $0.agent === agent }) {
+            agent.kill(in: self)
+        }
+        killed.removeAll { $0.step <= scheduler.steps }
+    }
+
     private func change(_ agent: SimulatedAgent, _ body: (SimulatedState) throws -> Void) {
         do { try body(agent.state) } catch { oracle.agentGaveUp(agent, "its state cannot be opened: \(error)") }
     }
@@ -236,6 +253,7 @@ package final class World: @unchecked Sendable {
     /// Ends everything that troubles: what is left is what the agents owe.
     private func calm() {
         story.note("—", "calm")
+        killed = []
         redivis.faults = []
         redivis.reading.listOmits = 0
         files.closeAll()
@@ -275,7 +293,10 @@ package final class World: @unchecked Sendable {
     }
 
     func pass(through instant: Int64) {
-        scheduler.run(until: instant) { [oracle] in oracle.isOver }
+        scheduler.run(until: instant) { [self] in
+            killWhoIsDue()
+            return oracle.isOver
+        }
     }
 
     /// Lets every process end, with nothing in their way, so that they leave nothing behind in memory.

@@ -43,6 +43,10 @@ final class Writers {
         case .rewrite:
             guard let file = kernel.file(path) else { return }
             write(newContent(file.cells.count), to: path, truncates: false, parts: step.int(1, 1), over: step.int(2, 0))
+        case .backdate:
+            guard let file = kernel.file(path), let stamps = kernel.stamps(path) else { return }
+            kernel.rewriteInPlace(path, newContent(file.cells.count))
+            kernel.setModified(path, to: stamps.modified)
         case .refresh:
             guard let file = kernel.file(path) else { return }
             write(file.cells, to: path, truncates: false, parts: step.int(1, 1), over: step.int(2, 0))
