@@ -266,7 +266,8 @@ extension Script.Verb {
             .repoint,
             .hide, .show, .lie, .clock, .resolve:
             true
-        case .write, .burst, .append, .rewrite, .backdate, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove,
+        case .write, .burst, .append, .rewrite, .backdate, .refresh, .shrink, .replace, .move, .exchange, .link, .copy,
+            .remove,
             .chmod, .touch,
             .hold, .release, .revert, .map, .store, .unmap, .lock, .foreign, .foreignCopy, .slowImports, .backup,
             .forget:

@@ -241,7 +241,9 @@ package final class Oracle: @unchecked Sendable {
 
     private func checkReason(_ reason: ParkReason, _ delivery: Delivery, _ agent: SimulatedAgent) {
         let there = named(delivery.uploadName)
-        let isOurs = there.contains { Cells.md5($0.cells) == delivery.content?.md5 && !$0.importFails && !$0.hasWrongMD5 }
+        let isOurs = there.contains {
+            Cells.md5($0.cells) == delivery.content?.md5 && !$0.importFails && !$0.hasWrongMD5
+        }
         switch reason {
         case .removedFromTable, .nameTaken, .contentDiffers:
             if isOurs {

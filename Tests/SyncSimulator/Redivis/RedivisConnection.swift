@@ -231,7 +231,9 @@ package final class RedivisConnection: UploadRemote, @unchecked Sendable {
             chunk.removeLast(random.number(1...chunk.count))
             isCut = true
         }
-        if server.faults.contains(where: { $0.until > scheduler.elapsed && $0.kind == .forgotten && random.percent($0.share) }) {
+        if server.faults.contains(where: {
+            $0.until > scheduler.elapsed && $0.kind == .forgotten && random.percent($0.share)
+        }) {
             server.forgetCells(of: session, &random)
         }
         let (server, owner, part, cut) = (server, owner, chunk, isCut)

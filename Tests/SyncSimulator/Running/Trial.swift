@@ -117,7 +117,8 @@ extension Script.Verb {
             .forget,
             .resolve, .edit:
             true
-        case .write, .burst, .append, .rewrite, .backdate, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove,
+        case .write, .burst, .append, .rewrite, .backdate, .refresh, .shrink, .replace, .move, .exchange, .link, .copy,
+            .remove,
             .chmod, .touch,
             .hide, .show, .hold, .release, .revert, .map, .store, .unmap, .lie, .lock, .swapFolder, .swapAbove,
             .repoint,

@@ -12,7 +12,8 @@ package enum Profile: String, CaseIterable, Sendable {
     /// How often each kind of step comes, by weight.
     var weights: [(Int, Script.Verb)] {
         let writers: [(Int, Script.Verb)] = [
-            (30, .write), (8, .replace), (6, .rewrite), (1, .backdate), (3, .append), (6, .move), (3, .remove), (2, .link), (2, .copy),
+            (30, .write), (8, .replace), (6, .rewrite), (1, .backdate), (3, .append), (6, .move), (3, .remove),
+            (2, .link), (2, .copy),
             (2, .chmod), (2, .touch), (1, .refresh), (1, .revert), (1, .shrink),
         ]
         switch self {
@@ -28,7 +29,8 @@ package enum Profile: String, CaseIterable, Sendable {
             return writers + [(10, .fault), (1, .publish), (1, .kill), (1, .start), (1, .retryAll), (3, .burst)]
         case .fileSystem:
             return writers + [
-                (10, .exchange), (8, .rewrite), (3, .backdate), (8, .move), (4, .replace), (5, .chmod), (3, .link), (3, .touch),
+                (10, .exchange), (8, .rewrite), (3, .backdate), (8, .move), (4, .replace), (5, .chmod), (3, .link),
+                (3, .touch),
                 (3, .refresh),
                 (3, .revert), (2, .hold), (2, .release), (1, .map), (2, .store), (1, .unmap), (2, .lie), (2, .hide),
                 (2, .show),

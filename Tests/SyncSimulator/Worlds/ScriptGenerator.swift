@@ -213,7 +213,11 @@ package struct ScriptGenerator {
                     (4, .unsent), (6, .unanswered), (4, .late), (2, .throttled), (1, .unavailable), (1, .refused),
                     (1, .forbidden),
                 ]
-            case .chunks: [(4, .partial), (2, .forgotten), (2, .unsent), (2, .unanswered), (1, .missing), (1, .forbidden), (2, .slow)]
+            case .chunks:
+                [
+                    (4, .partial), (2, .forgotten), (2, .unsent), (2, .unanswered), (1, .missing), (1, .forbidden),
+                    (2, .slow),
+                ]
             case .deletes: [(4, .forbidden), (2, .refused), (2, .unanswered), (1, .unsent)]
             case .all, .tables, .lists, .uploads, .sessions, .status:
                 [

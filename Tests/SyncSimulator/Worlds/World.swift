@@ -112,7 +112,8 @@ package final class World: @unchecked Sendable {
     func perform(_ step: Script.Step) {
         story.note("—", "step", step.text)
         switch step.verb {
-        case .write, .burst, .append, .rewrite, .backdate, .refresh, .shrink, .replace, .move, .exchange, .link, .copy, .remove,
+        case .write, .burst, .append, .rewrite, .backdate, .refresh, .shrink, .replace, .move, .exchange, .link, .copy,
+            .remove,
             .chmod, .touch,
             .hide, .show, .hold, .release, .revert, .map, .store, .unmap, .lie, .lock:
             files.perform(step) { Self.absolute($0) }
@@ -228,7 +229,8 @@ package final class World: @unchecked Sendable {
     /// After each step.
     private func killWhoIsDue() {
         guard !killed.isEmpty else { return }
-        for (_, agent) in killed where agent.isRunning && killed.contains(where: { $0.step <= scheduler.steps && $0.agent === agent }) {
+        for (_, agent) in killed
+        where agent.isRunning && killed.contains(where: { $0.step <= scheduler.steps && $0.agent === agent }) {
             agent.kill(in: self)
         }
         killed.removeAll { $0.step <= scheduler.steps }
