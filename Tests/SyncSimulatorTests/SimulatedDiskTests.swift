@@ -14,4 +14,10 @@ import Testing
     @Test func aPowerFailureTakesWhatWasNotSynced() throws {
         #expect(try DiskTrial.rows(committed: 5, synchronous: "OFF", keepsSome: false, seed: 1) < 5)
     }
+
+    /// A database that is used again is as a new one.
+    @Test func anEmptiedDatabaseHasNoRow() throws {
+        _ = try Trial.run(ScriptGenerator.script(seed: 3, profile: .everything))
+        #expect(try DiskTrial.rowsLeft() == [:])
+    }
 }

@@ -19,4 +19,22 @@ package enum DiskTrial {
         let opened = try SimulatedDisk.open(after)
         return try opened.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM mapping") ?? 0 }
     }
+
+    /// The rows that a database has which another world used before, by table.
+    package static func rowsLeft() throws -> [String: Int] {
+        let (directory, database) = try SimulatedDisk.take()
+        defer { SimulatedDisk.give(directory, database) }
+        return try database.pool.read { database in
+            let tables = try String.fetchAll(
+                database,
+                sql: """
+                    SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
+                        AND name NOT LIKE 'grdb_%'
+                    """)
+            return try tables.reduce(into: [:]) { rows, table in
+                let count = try Int.fetchOne(database, sql: "SELECT count(*) FROM \(table)") ?? 0
+                if count > 0 { rows[table] = count }
+            }
+        }
+    }
 }

@@ -122,7 +122,11 @@ package final class Oracle: @unchecked Sendable {
     /// A changed content of a path whose earlier content the same agent has delivered to the same table.
     private func checkHeld(_ upload: SimulatedUpload, _ agent: SimulatedAgent) {
         guard upload.isLive, !agent.lostState, let new = files.contents[upload.cells] else { return }
-        for earlier in world.redivis.uploads where earlier.number < upload.number && earlier.isLive {
+        // One that came back renamed, or with another digest, is not what the agent calls delivered.
+        for earlier in world.redivis.uploads
+        where earlier.number < upload.number && earlier.isLive && !earlier.hasWrongMD5
+            && UploadName.isTagged(earlier.name)
+        {
             guard earlier.table == upload.table, SimulatedAgent.number(of: earlier.owner) == agent.number,
                 earlier.cells != upload.cells, let old = files.contents[earlier.cells], old.appearedAt < new.appearedAt,
                 world.scheduler.elapsed >= earlier.importEnds
@@ -240,7 +244,11 @@ package final class Oracle: @unchecked Sendable {
     }
 
     private func checkReason(_ reason: ParkReason, _ delivery: Delivery, _ agent: SimulatedAgent) {
-        let there = named(delivery.uploadName)
+        // The other agent's may be as it should be.
+        let there = named(delivery.uploadName).filter { upload in
+            if case .contentDiffers = reason { return SimulatedAgent.number(of: upload.owner) == agent.number }
+            return true
+        }
         let isOurs = there.contains {
             Cells.md5($0.cells) == delivery.content?.md5 && !$0.importFails && !$0.hasWrongMD5
         }
