@@ -52,13 +52,7 @@ final class WatchCenter: Sendable {
             guard startThread({ self.runLister() }) else { return noThread(&state) }
             state.threads = 1
         }
-        guard state.instance < 0 else { return }
-        let instance = system.makeInstance()
-        guard instance >= 0 else {
-            state.instanceGap = Self.reason(-instance)
-            return
-        }
-        state.instance = instance
+        guard let instance = openInstance(&state) else { return }
         guard startThread({ self.runReader(instance) }) else {
             close(instance)
             state.instance = -1
@@ -70,15 +64,21 @@ final class WatchCenter: Sendable {
 
     /// Nothing runs by itself: the caller reads the instance and lists.
     private func startStepped(_ state: inout WatchState) {
-        guard state.instance < 0 else { return }
+        guard openInstance(&state) != nil else { return }
+        state.instanceGap = nil
+        state.agenda.verifiesFolders = true
+    }
+
+    /// - Returns: `nil` if there is one already, or if the kernel gives none.
+    private func openInstance(_ state: inout WatchState) -> Int32? {
+        guard state.instance < 0 else { return nil }
         let instance = system.makeInstance()
         guard instance >= 0 else {
             state.instanceGap = Self.reason(-instance)
-            return
+            return nil
         }
         state.instance = instance
-        state.instanceGap = nil
-        state.agenda.verifiesFolders = true
+        return instance
     }
 
     private func noThread(_ state: inout WatchState) {

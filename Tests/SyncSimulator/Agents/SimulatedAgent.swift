@@ -17,8 +17,6 @@ final class SimulatedAgent {
     var settings: Settings
     private(set) var process: AgentProcess?
     private var starts = 0
-    /// How often its processes ended without being told to.
-    private(set) var kills = 0
     /// Whether its state was ever lost or set back: then it cannot know its past.
     var lostState = false
     /// Writes to the state fail until then, in nanoseconds.
@@ -55,7 +53,6 @@ final class SimulatedAgent {
     /// As by SIGKILL.
     func kill(in world: World) {
         guard let process else { return }
-        kills += 1
         process.kill()
         forget(process)
     }
@@ -98,6 +95,8 @@ final class AgentProcess: @unchecked Sendable {
     private var queue: SQLiteQueue?
     private var watcher: KernelWatcher?
     private let live: LiveConfiguration
+    /// Taken up one after the other, as the agent takes them up.
+    private var edits: [Configuration] = []
 
     init(_ agent: SimulatedAgent, owner: Int, in world: World) {
         self.agent = agent
@@ -226,17 +225,28 @@ final class AgentProcess: @unchecked Sendable {
 
     func edit(_ settings: Settings) {
         agent.settings = settings
-        let configuration = WorldConfiguration.make(settings)
+        edits.append(WorldConfiguration.make(settings))
+        guard edits.count == 1 else { return }
         act { [self] in
-            for _ in 0..<20 {
-                guard let run else { return await gate.sleep(100_000_000) }
-                do {
+            while let edit = edits.first {
+                await takeUp(edit)
+                edits.removeFirst()
+            }
+        }
+    }
+
+    /// Tried again while the queue cannot be used, as the agent does.
+    private func takeUp(_ configuration: Configuration) async {
+        for _ in 0..<50 {
+            do {
+                if let run {
                     try await run.takeUp(configuration)
                     return live.replace(with: configuration)
-                } catch {
-                    await gate.sleep(1_000_000_000)
                 }
+            } catch {
+                world.story.note(agent.name, "cannot take up an edit", "\(error)")
             }
+            await gate.sleep(500_000_000)
         }
     }
 

@@ -125,7 +125,7 @@ package final class Oracle: @unchecked Sendable {
         // One that came back renamed, or with another digest, is not what the agent calls delivered.
         for earlier in world.redivis.uploads
         where earlier.number < upload.number && earlier.isLive && !earlier.hasWrongMD5
-            && UploadName.isTagged(earlier.name)
+            && !earlier.isRenamed
         {
             guard earlier.table == upload.table, SimulatedAgent.number(of: earlier.owner) == agent.number,
                 earlier.cells != upload.cells, let old = files.contents[earlier.cells], old.appearedAt < new.appearedAt,

@@ -253,7 +253,7 @@ package final class SimulatedRedivis: @unchecked Sendable {
         if isTaken {
             switch reading.takenName {
             case .second: break
-            case .renamed: name += " (1)"
+            case .renamed: name += SimulatedUpload.mark
             case .refused: throw Failure(.conflict, "an upload of this name exists (409)")
             }
         }

@@ -42,6 +42,10 @@ package final class SimulatedUpload {
         self.uri = uri
     }
 
+    /// What the server adds to a name that is taken.
+    static let mark = " (1)"
+    var isRenamed: Bool { name.hasSuffix(Self.mark) }
+
     /// Whether its rows are in the table, or will be.
     package var isLive: Bool { place != .removed && !importFails }
 

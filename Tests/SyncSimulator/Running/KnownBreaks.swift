@@ -82,6 +82,10 @@ extension KnownBreak {
             rules: [.registeredTwice, .notDelivered, .sentThoughHeld]
         ) { script, _ in script.has(.remount) },
         KnownBreak(
+            number: "N-30", words: "two names of one file that settle at once are both registered",
+            rules: [.registeredTwice]
+        ) { script, _ in script.has(.link) },
+        KnownBreak(
             number: "P-04", words: "two agents register one file, and nobody notices", rules: [.twiceForGood]
         ) { script, _ in script.agents.count > 1 },
         KnownBreak(
@@ -89,16 +93,16 @@ extension KnownBreak {
             rules: [.sentThoughForgotten, .neverEnds, .restless, .journalTooLong, .untrueReason]
         ) { script, _ in script.has(.forget, .retry) },
         KnownBreak(
+            number: "P-09", words: "a row whose file system is away is tried again for ever",
+            rules: [.neverEnds, .restless, .journalTooLong]
+        ) { _, violation in violation.says("not mounted") },
+        KnownBreak(
             number: "P-17", words: "the folder's path leads elsewhere, and nobody resolves it again",
             rules: [
                 .notDelivered, .untrueReason, .restless, .neverEnds, .readTooMuch, .journalTooLong, .registeredTwice,
                 .sentThoughHeld,
             ]
         ) { script, _ in script.has(.swapAbove, .swapFolder, .repoint, .unmount, .mount, .remount) },
-        KnownBreak(
-            number: "P-09", words: "a row whose file system is away is tried again for ever",
-            rules: [.neverEnds, .restless, .journalTooLong]
-        ) { _, violation in violation.says("not mounted") },
         KnownBreak(
             number: "P-05", words: "rows wait for one another in a circle",
             rules: [.neverEnds, .notDelivered, .restless]

@@ -69,9 +69,6 @@ package final class SeededScheduler: TaskExecutor, @unchecked Sendable {
 
     package func isDead(_ owner: Owner) -> Bool { dead.contains(owner) }
 
-    /// Whether the process has nothing left to do.
-    package func isIdle(_ owner: Owner) -> Bool { !ready.contains { $0.owner == owner } }
-
     // MARK: Timers
 
     /// Calls `body` once `delay` nanoseconds have passed.

@@ -37,17 +37,12 @@ package final class World: @unchecked Sendable {
         kernel.observer = oracle.files
         redivis.observer = { [unowned self] in oracle.noteRedivis($0) }
         for table in WorldConfiguration.tables {
-            redivis.addTable(table.key, spelled: table.spellings.values.sorted().map(Self.parsed))
+            redivis.addTable(table.key, spelled: table.spellings.values.sorted().map(WorldConfiguration.parsed))
         }
         for (index, plan) in script.agents.enumerated() {
             agents.append(try SimulatedAgent(name: plan.name, number: index + 1, settings: plan.settings))
         }
         makeTree()
-    }
-
-    private static func parsed(_ text: String) -> TableReference {
-        WorldConfiguration.reference(
-            WorldConfiguration.tables.flatMap(\.spellings).first { $0.value == text }?.key ?? "1")
     }
 
     func agent(_ name: String) -> SimulatedAgent? { agents.first { $0.name == name } }

@@ -13,9 +13,13 @@ enum WorldConfiguration {
         (TableKey("demo.set:ab12.other:8abc"), ["2": "demo.set.other", "2b": "demo.set:ab12.other:8abc"]),
     ]
 
+    /// A table by the short name that scripts have for one of its spellings; the first one where there is none.
     static func reference(_ short: String) -> TableReference {
-        let text = tables.compactMap { $0.spellings[short] }.first ?? "demo.set.readings"
-        return (try? TableReference(parsing: text))
+        parsed(tables.compactMap { $0.spellings[short] }.first ?? "demo.set.readings")
+    }
+
+    static func parsed(_ text: String) -> TableReference {
+        (try? TableReference(parsing: text))
             ?? TableReference(
                 owner: "demo", dataset: .init(name: "set", id: nil), table: .init(name: "readings", id: nil))
     }
