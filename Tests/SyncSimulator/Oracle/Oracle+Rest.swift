@@ -189,8 +189,10 @@ extension Oracle {
         case "ignored" where claim.json.contains("exclude"):
             return lie("no rule leaves it out")
         case "forgotten":
+            // What `resolve --ignore` meant may have moved since.
+            let isResolved = world.script.steps.contains { $0.verb == .resolve && $0.word(2) == "ignore" }
             let isMeant =
-                shortNames(of: file.cells).contains { decided[$0] != nil }
+                isResolved || shortNames(of: file.cells).contains { decided[$0] != nil }
                 || forgotten.keys.contains { file.path == $0 || file.path.hasPrefix($0 + "/") }
             return isMeant || world.agents.count > 1 ? nil : lie("nobody has forgotten it")
         default:

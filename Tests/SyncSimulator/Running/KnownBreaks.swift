@@ -82,6 +82,10 @@ extension KnownBreak {
             rules: [.registeredTwice, .notDelivered, .sentThoughHeld]
         ) { script, _ in script.has(.remount) },
         KnownBreak(
+            number: "N-31", words: "a change that was adopted and disappears is sent by `retry`, unasked",
+            rules: [.sentThoughHeld]
+        ) { script, _ in script.agents.count > 1 },
+        KnownBreak(
             number: "N-30", words: "two names of one file that settle at once are both registered",
             rules: [.registeredTwice]
         ) { script, _ in script.has(.link) },
@@ -139,7 +143,7 @@ extension KnownBreak {
             rules: [.notDelivered, .neverWhole]
         ) { script, violation in
             violation.says("is delivered", "which no file was")
-                && script.has(.write, .rewrite, .store, .append, .shrink, .revert, .refresh)
+                && script.has(.write, .rewrite, .store, .append, .shrink, .revert, .refresh, .backdate, .replace)
         },
     ]
 }
