@@ -1,4 +1,5 @@
 import CSimulator
+import FoundationEssentials
 import Glibc
 import SQLiteQueue
 import SyncCore
@@ -74,11 +75,12 @@ enum SimulatedDisk {
     // Unsafe: used by the one thread that runs worlds.
     nonisolated(unsafe) private static var made = 0
 
-    /// For this process alone.
+    /// For this process alone, which takes it away when it exits.
     static let receiptFolder: String = {
         let folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
         let path = "\(folder)/sync-simulator-\(getpid())"
         mkdir(path, 0o700)
+        atexit { try? FileManager.default.removeItem(atPath: SimulatedDisk.receiptFolder) }
         return path
     }()
 
