@@ -37,6 +37,16 @@ extension KnownBreak {
             number: "N-28", words: "while a table is closed, its key is made of its spelling",
             rules: [.claimedDelivered]
         ) { script, violation in violation.says("no upload of its content is on demo.set.") },
+        // A row of the same path under the right key does not find it either.
+        KnownBreak(
+            number: "N-28", words: "while a table is closed, its key is made of its spelling", rules: [.sentThoughHeld]
+        ) { script, _ in script.steps.contains { $0.verb == .fault && ["401", "403"].contains($0.word(1)) } },
+        KnownBreak(
+            number: "N-32", words: "an address that two uploads share takes off the other agent's",
+            rules: [.untrueReason]
+        ) { script, violation in
+            script.agents.count > 1 && script.redivis.flag("name-uris", false) && violation.says("contentDiffers")
+        },
         KnownBreak(
             number: "P-07", words: "an upload that may not be taken off closes its table again and again",
             rules: [.notDelivered, .neverEnds, .restless, .journalTooLong, .readTooMuch]
