@@ -16,35 +16,11 @@ package struct OpenedDatabase: Sendable {
     package let pool: DatabasePool
     package let path: FilePath
 
-    /// - Parameter checkpoint: after how many pages of journal they go to the database; `nil`: as the agent has it.
     /// - Throws: `Failure` of kind `stateUnavailable`.
-    package init(at path: FilePath, checkpoint: Int? = nil) throws(Failure) {
+    package init(at path: FilePath) throws(Failure) {
         self.path = path
         pool = try QueueDatabase.openForWriting(path)
-        guard let checkpoint else { return }
-        do {
-            try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_autocheckpoint = \(checkpoint)") }
-        } catch {
-            throw Failure.ofDatabase(error, at: path)
-        }
     }
-
-    /// Takes every row out, so that another simulated agent begins with nothing; its statements stay compiled, which a
-    /// pragma for the foreign keys would undo.
-    package func empty() throws {
-        try pool.write { database in
-            try database.execute(sql: "UPDATE file SET delivery = NULL WHERE delivery IS NOT NULL")
-            for table in Self.tables { try database.execute(sql: "DELETE FROM \(table)") }
-            try database.execute(sql: "DELETE FROM sqlite_sequence")
-        }
-    }
-
-    /// Each before those that it refers to; what triggers count, after what is counted.
-    package static let tables = [
-        "unseen", "twin", "secondLook", "adoption", "baseline", "receipt", "journal", "settling", "deliveredTotal",
-        "delivery", "file", "listing", "remoteUpload", "rowCount", "destination", "remoteTable", "mapping", "meta",
-        "apiFact",
-    ]
 }
 
 /// Opens `queue.sqlite` as this program needs it.

@@ -107,7 +107,9 @@ enum SimulatedDisk {
 
     /// With a short journal: memory is what a long one costs here, and checkpoints come in the midst of worlds.
     static func open(_ directory: String) throws -> OpenedDatabase {
-        try OpenedDatabase(at: FilePath("\(directory)/queue.sqlite"), checkpoint: 60)
+        let database = try OpenedDatabase(at: FilePath("\(directory)/queue.sqlite"))
+        try database.checkpoint(afterPages: 60)
+        return database
     }
 
     static func give(_ directory: String, _ database: OpenedDatabase) {

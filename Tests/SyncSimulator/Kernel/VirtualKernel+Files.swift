@@ -50,10 +50,7 @@ package final class VirtualWriter {
     package func close() -> Int32 {
         guard isOpen else { return Errno.badFileDescriptor.rawValue }
         isOpen = false
-        entry.inode.writers -= 1
-        kernel.tellWriters(entry.inode)
-        kernel.notifyClosed(entry)
-        kernel.close(entry.inode)
+        kernel.release(entry, from: \.writers)
         return 0
     }
 }
@@ -90,10 +87,7 @@ package final class VirtualMap {
     package func unmap() -> Int32 {
         guard isOpen else { return Errno.badFileDescriptor.rawValue }
         isOpen = false
-        entry.inode.maps -= 1
-        kernel.tellWriters(entry.inode)
-        kernel.notifyClosed(entry)
-        kernel.close(entry.inode)
+        kernel.release(entry, from: \.maps)
         return 0
     }
 }
@@ -138,7 +132,15 @@ extension VirtualKernel {
         return VirtualWriter(self, add(inode, place.name, to: place.directory))
     }
 
-    func notifyClosed(_ entry: VirtualEntry) {
+    /// What held the file open for writing is gone.
+    fileprivate func release(_ entry: VirtualEntry, from count: ReferenceWritableKeyPath<VirtualInode, Int>) {
+        entry.inode[keyPath: count] -= 1
+        tellWriters(entry.inode)
+        notifyClosed(entry)
+        close(entry.inode)
+    }
+
+    private func notifyClosed(_ entry: VirtualEntry) {
         guard let directory = entry.directory else { return }
         notify(directory, InotifyMask.closeWrite, entry.name, isDirectory: false, isLinked: entry.isLinked)
     }

@@ -35,12 +35,13 @@ extension KnownBreak {
         ) { script, _ in script.has(.lie) },
         KnownBreak(
             number: "N-28", words: "while a table is closed, its key is made of its spelling",
-            rules: [.claimedDelivered]
-        ) { script, violation in violation.says("no upload of its content is on demo.set.") },
-        // A row of the same path under the right key does not find it either.
-        KnownBreak(
-            number: "N-28", words: "while a table is closed, its key is made of its spelling", rules: [.sentThoughHeld]
-        ) { script, _ in script.steps.contains { $0.verb == .fault && ["401", "403"].contains($0.word(1)) } },
+            rules: [.claimedDelivered, .sentThoughHeld]
+        ) { script, violation in
+            // A later content of the path, under the right key, does not find such a row either.
+            violation.rule == .sentThoughHeld
+                ? script.steps.contains { $0.verb == .fault && ["401", "403"].contains($0.word(1)) }
+                : violation.says("no upload of its content is on demo.set.")
+        },
         KnownBreak(
             number: "N-32", words: "an address that two uploads share takes off the other agent's",
             rules: [.untrueReason]
