@@ -107,7 +107,9 @@ extension Delivery {
     /// Nothing of a chunk has arrived, though the storage host, or something on the way, was reached with it.
     mutating func noteFailedChunk(_ range: Range<Int64>) {
         var fit = tally.chunks ?? ChunkFit()
-        fit.failed(range.upperBound - range.lowerBound)
+        // The bounds come from the row and may be absurd.
+        let (length, overflow) = range.upperBound.subtractingReportingOverflow(range.lowerBound)
+        fit.failed(overflow ? .max : length)
         tally.chunks = fit
     }
 
