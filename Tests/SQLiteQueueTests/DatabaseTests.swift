@@ -52,6 +52,20 @@ import Testing
         #expect(try await fixture.queue.pool.read { try Int.fetchOne($0, sql: "PRAGMA schema_version") } == before)
     }
 
+    @Test func unknownMigrationInPlaceOfAKnownOneIsDamage() async throws {
+        let fixture = try await QueueFixture()
+        try await fixture.queue.pool.write { database in
+            try database.execute(
+                sql: "UPDATE grdb_migrations SET identifier = '3 qauses' WHERE identifier = '3 pauses'")
+        }
+        await #expect { _ = try await QueueFixture.open(fixture.folder) } throws: { error in
+            (error as? Failure)?.hint?.contains("redivis-sync rebuild") == true
+        }
+        #expect { _ = try QueueReader(in: fixture.folder) } throws: { error in
+            (error as? Failure)?.hint?.contains("redivis-sync rebuild") == true
+        }
+    }
+
     @Test func databaseRefusesASecondOwnerOfTableNameAndContent() async throws {
         let fixture = try await QueueFixture()
         let first = try await fixture.deliver("a", Sample.observation(1), Sample.content(1))

@@ -90,6 +90,12 @@ enum QueueDatabase {
 
     private static func refuseNewer(_ database: Database, _ path: FilePath) throws {
         guard try Schema.migrator.hasBeenSuperseded(database) else { return }
+        // A newer version has applied all that we know, and more. An unknown name in the place of a known one is a
+        // damaged page.
+        guard try Schema.migrator.hasCompletedMigrations(database) else {
+            throw DatabaseError(
+                resultCode: .SQLITE_CORRUPT, message: "the database is damaged: its migrations are not ours")
+        }
         throw Failure(
             .stateUnavailable, scope: .agent, "\(path) was written by a newer version of redivis-sync",
             hint: "run that version, or give this one another state_directory; the file was not touched")
