@@ -121,6 +121,21 @@ public final class SQLiteQueue: DeliveryQueue {
         try await write { try $0.takeUp(mappings, run: now.monotonic.run) }
     }
 
+    public func rerouteUnsent(_ mappings: [Mapping], at now: Moment) async throws(Failure) {
+        for mapping in mappings {
+            var last: Int64? = 0
+            while let after = last {
+                last = try await write { try $0.rerouteUnsent(of: mapping, after: after, at: now.wall) }
+            }
+        }
+    }
+
+    public func reroute(
+        _ delivery: Delivery, to table: TableReference, key: TableKey?, at now: Moment
+    ) async throws(Failure) {
+        try await write { try $0.reroute(delivery, to: table, key: key, at: now.wall) }
+    }
+
     public func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict {
         try await read { database in
             guard let number = try database.mappingNumber(mapping) else { return .open }

@@ -34,6 +34,7 @@ struct DeliveryRunner: Sendable {
         var hasSlot = false
         var postsAgain = false
         do throws(Failure) {
+            if try await rerouted(delivery, under: configuration) { return nil }
             var turn = Turn(delivery)
             var event: DeliveryEvent? = .resumed
             while let fact = event, let effect = try await advance(&turn, on: fact, under: configuration) {
@@ -92,7 +93,14 @@ struct DeliveryRunner: Sendable {
             turn.unsaved.append(decision)
             return decision.effect
         }
-        guard let kept = try await save(decision.following(turn.unsaved), over: turn.saved) else { return nil }
+        let kept: Delivery
+        switch try await save(decision.following(turn.unsaved), over: turn.saved) {
+        case .kept(let delivery, _): kept = delivery
+        case .stands(let content, let standing):
+            (turn.current, turn.unsaved) = (turn.saved, [])
+            return try await advance(&turn, on: .examined(content, standing), under: configuration)
+        case .lost: return nil
+        }
         (turn.saved, turn.current, turn.unsaved) = (kept, kept, [])
         return mustSendAgain ? nil : decision.effect
     }
@@ -104,25 +112,53 @@ struct DeliveryRunner: Sendable {
         do throws(Failure) {
             let decision = delivery.decide(
                 on: event, in: try await context(for: delivery, configuration.current))
-            return try await save(decision, over: delivery)?.state.stage != nil
+            switch try await save(decision, over: delivery) {
+            case .kept(let kept, let wokeOthers): return wokeOthers || kept.state.stage != nil
+            case .stands, .lost: return false
+            }
         } catch {
             observer(.queueProblem(error))
             return false
         }
     }
 
-    /// - Returns: the delivery as saved; `nil` where the row is not ours to move any more.
-    private func save(_ decision: Decision, over current: Delivery) async throws(Failure) -> Delivery? {
-        guard decision.delivery != current else { return current }
-        switch try await ports.queue.save(decision, at: ports.clock.now()) {
-        case .saved:
+    private enum Saving {
+        /// As it is stored now; and whether a row that waited for it is to be taken up.
+        case kept(Delivery, wokeOthers: Bool)
+        /// Nothing was written: the content is not new.
+        case stands(Content, Standing)
+        /// The row is not ours to move any more.
+        case lost
+    }
+
+    private func save(_ decision: Decision, over current: Delivery) async throws(Failure) -> Saving {
+        guard decision.delivery != current else { return .kept(current, wokeOthers: false) }
+        let outcome = try await ports.queue.save(decision, at: ports.clock.now())
+        switch outcome {
+        case .saved, .savedAndWoke:
             var saved = decision.delivery
             saved.revision += 1
             observer(.moved(saved, note: decision.note))
-            return saved
+            return .kept(saved, wokeOthers: outcome == .savedAndWoke)
+        case .stands(let standing):
+            return decision.delivery.content.map { .stands($0, standing) } ?? .lost
         case .joined, .stale:
-            return nil
+            return .lost
         }
+    }
+
+    /// A row that nothing was sent of yet goes to the table that its mapping has now, and under that table's key.
+    ///
+    /// - Returns: whether it was, so that it is to be read again.
+    private func rerouted(_ delivery: Delivery, under configuration: Configuration) async throws(Failure) -> Bool {
+        guard case .pending? = delivery.state.stage, let mapping = configuration.mapping(delivery.mapping) else {
+            return false
+        }
+        let key = await directory.table(mapping.table)?.key
+        let isOtherKey = delivery.tableKey != nil && key != nil && delivery.tableKey != key
+        guard isOtherKey || mapping.table != delivery.table else { return false }
+        try await ports.queue.reroute(delivery, to: mapping.table, key: key, at: ports.clock.now())
+        return true
     }
 
     private func context(

@@ -115,9 +115,7 @@ actor EffectPerformer {
 
     private func examine(_ delivery: Delivery, _ admission: Admission) async throws(Failure) -> DeliveryEvent? {
         let source = try await opened(delivery)
-        _ = try await source.rewind(to: delivery.observation.size)
-        try await expectUnchanged(source, delivery)
-        let content = await source.content()
+        let content = try await content(of: source, delivery)
         guard let table = await directory.table(delivery.table) else {
             throw Failure(.transient, scope: .destination, "the table \(delivery.table) is not known yet")
         }
@@ -127,6 +125,14 @@ actor EffectPerformer {
             table: table.key, of: delivery, admission: admission, at: ports.clock.now())
         if case .joined = standing { return nil }
         return .examined(content, standing)
+    }
+
+    /// What was read once and still looks the same is not read again.
+    private func content(of source: any OpenSource, _ delivery: Delivery) async throws(Failure) -> Content {
+        if let known = delivery.content { return known }
+        _ = try await source.rewind(to: delivery.observation.size)
+        try await expectUnchanged(source, delivery)
+        return await source.content()
     }
 
     // MARK: The session

@@ -163,6 +163,7 @@ public actor FolderIntake {
     /// Begins a run under the mapping file that is in force, which may be edited just now.
     func begin() async throws(Failure) {
         try await alone { () async throws(Failure) in try await ports.queue.beginRun(live.current.mappings) }
+        try await ports.queue.rerouteUnsent(live.current.mappings, at: ports.clock.now())
     }
 
     /// Puts an edited mapping file in force: what is admitted is so under the one or the other, also where it was
@@ -172,6 +173,8 @@ public actor FolderIntake {
             try await ports.queue.takeUp(configuration.mappings, at: ports.clock.now())
             live.replace(with: configuration)
         }
+        // Whoever is taken up before it is its turn goes to its table by `DeliveryRunner`.
+        try await ports.queue.rerouteUnsent(configuration.mappings, at: ports.clock.now())
     }
 
     /// Runs `body` while nobody else does.

@@ -140,6 +140,10 @@ final class QueueFixture: Sendable {
             of: try await reload(delivery), admission: admission, at: Self.at(seconds))
     }
 
+    func due(at seconds: Int64) async throws -> [DeliveryID] {
+        try await queue.due(at: Self.at(seconds).monotonic, tables: [Self.table], excluding: [], limit: 9).map(\.id)
+    }
+
     /// A file that went the whole way.
     @discardableResult
     func deliver(_ path: String, _ observation: FileObservation, _ content: Content) async throws -> Delivery {
@@ -214,6 +218,8 @@ enum Sample {
         confirmed: 262_144, prefix: PrefixDigest(offset: 262_144, sha256: content(9).sha256), hasUnprovenBytes: true)
     static let attempt = PostAttempt(
         number: 2, newestReleased: VersionTag(major: 1, minor: 3), begunAt: Timestamp(milliseconds: 1_700_000_001_000))
+    static let firstAttempt = PostAttempt(
+        number: 1, newestReleased: nil, begunAt: Timestamp(milliseconds: 1_700_000_001_000))
     static let registration = Registration(
         uri: "/uploads/a", name: "a", newestReleased: nil, registeredAt: Timestamp(milliseconds: 1_700_000_002_000),
         isAdopted: false)

@@ -127,6 +127,14 @@ struct FailingQueue: DeliveryQueue {
         try await inner.settleContent(
             content, uploadName: uploadName, table: table, of: delivery, admission: admission, at: now)
     }
+    func rerouteUnsent(_ mappings: [Mapping], at now: Moment) async throws(Failure) {
+        try await inner.rerouteUnsent(mappings, at: now)
+    }
+    func reroute(
+        _ delivery: Delivery, to table: TableReference, key: TableKey?, at now: Moment
+    ) async throws(Failure) {
+        try await inner.reroute(delivery, to: table, key: key, at: now)
+    }
     func resettle(_ delivery: Delivery, note: String, at now: Moment) async throws(Failure) {
         try await inner.resettle(delivery, note: note, at: now)
     }

@@ -216,8 +216,8 @@ package struct QueueControl: AgentControl {
         let decision = delivery.decide(on: .byHand(hand), in: context)
         guard decision.delivery != delivery else { return .refused(delivery, decision.note) }
         switch try await queue.save(decision, at: now) {
-        case .saved: return .changed(decision.delivery)
-        case .joined, .stale: return .refused(delivery, "it has moved on meanwhile; try again")
+        case .saved, .savedAndWoke: return .changed(decision.delivery)
+        case .joined, .stands, .stale: return .refused(delivery, "it has moved on meanwhile; try again")
         }
     }
 }

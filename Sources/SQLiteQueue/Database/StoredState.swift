@@ -12,6 +12,8 @@ struct StoredState {
     private(set) var work: Work?
     /// Monotonic nanoseconds of the run that wrote it.
     private(set) var due: Int64?
+    /// Whether nothing more is to be done, also where a pause has taken the work from a row that has some.
+    let hasEnded: Bool
 
     enum Work: Int64, CaseIterable {
         case ready = 1
@@ -27,6 +29,7 @@ struct StoredState {
         self.tally = try StateCoding.text(of: tally)
         publicState = state.publicState
         kind = state.kind
+        hasEnded = state.stage == nil
         switch state {
         case .working(.importing), .waiting(.importing, _):
             (work, due) = (.importing, 0)

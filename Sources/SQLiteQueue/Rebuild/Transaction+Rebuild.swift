@@ -35,7 +35,7 @@ extension Transaction {
             """, [mapping, kept.path.column])
         let content = kept.receipt.content
         let at = kept.receipt.deliveredAt.milliseconds
-        let stored = try stored(.delivered(kept.receipt), Delivery.Tally(), mapping: mapping)
+        let stored = try stored(Versions.restored(kept.receipt), Delivery.Tally(), mapping: mapping)
         // Its number as it was, where it is free: people may have it written down.
         let isTaken = try database.exists("SELECT 1 FROM delivery WHERE id = ?", [kept.delivery])
         let number: SQLValue = isTaken ? nil : kept.delivery

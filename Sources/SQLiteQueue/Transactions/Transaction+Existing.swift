@@ -3,20 +3,14 @@ import SyncCore
 
 /// `existing: auto`: files that were there before the mapping, held against the uploads that were there before it.
 extension Transaction {
-    /// - Returns: `nil` where the file is to be sent.
     /// - Throws: `Failure` of kind `transient` where the table's uploads were never listed as a whole.
-    func judgeExisting(_ question: ContentQuestion) throws -> Standing? {
+    func existingFacts(_ question: ContentQuestion) throws -> ExistingFacts {
         let upTo = try baseline(question)
         let equal = try equalUploads(question, upTo: upTo)
-        for upload in equal where !UploadName.isTagged(upload.name) {
-            guard try !isAdopted(upload, question) else { continue }
-            try adopt(upload, question)
-            return .adopts(upload)
-        }
-        if let tagged = equal.first(where: { UploadName.isTagged($0.name) }) {
-            return .strange(.equalsUpload(tagged.name))
-        }
-        return try hasUntagged(question.table, upTo: upTo) ? .strange(.tableHasOtherUploads) : nil
+        return ExistingFacts(
+            adoptable: try equal.first { try !UploadName.isTagged($0.name) && !isAdopted($0, question) },
+            equalTagged: equal.first { UploadName.isTagged($0.name) }?.name,
+            hasUntagged: try hasUntagged(question.table, upTo: upTo))
     }
 
     private func baseline(_ question: ContentQuestion) throws -> Int64 {

@@ -112,7 +112,7 @@ private struct SeenScan {
                 return
             }
         }
-        let wasExisting = try file.map { try database.isUnjudgedExisting($0) } ?? false
+        let wasExisting = try file.map { try database.isUnjudgedExisting($0, seen.observation) } ?? false
         try transaction.settle(
             SettlingFile(
                 mapping: mapping, path: seen.path, observation: seen.observation, quietSince: now,
@@ -143,10 +143,14 @@ extension Database {
         try row("SELECT kind FROM delivery WHERE id = ?", [delivery])?.text(0)
     }
 
-    /// Whether a path's present version was there before its mapping, and its content was never judged.
-    fileprivate func isUnjudgedExisting(_ file: FileRow) throws -> Bool {
+    /// Whether a path's present version was there before its mapping, and its content was never judged. What
+    /// `existing: skip` left out is that as long as it was not written to.
+    fileprivate func isUnjudgedExisting(_ file: FileRow, _ seen: FileObservation) throws -> Bool {
         guard let delivery = file.delivery else { return false }
         return try exists(
-            "SELECT 1 FROM delivery WHERE id = ? AND isExisting = 1 AND sha256 IS NULL", [delivery])
+            """
+            SELECT 1 FROM delivery WHERE id = ? AND isExisting = 1 AND sha256 IS NULL
+                AND (kind <> 'ignored' OR size = ? AND modified = ?)
+            """, [delivery, seen.size, seen.modified])
     }
 }

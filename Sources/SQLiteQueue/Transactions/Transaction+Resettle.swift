@@ -7,13 +7,12 @@ extension Transaction {
         guard let row = try database.deliveryRow(delivery.id.value), row.delivery.revision == delivery.revision else {
             return
         }
-        switch row.delivery.state {
-        case .working(let stage) where !stage.mayBeRegistered, .waiting(let stage, _) where !stage.mayBeRegistered:
+        switch Versions.resettled(row.delivery) {
+        case .giveUp:
             try giveUp(row, text, at: now.wall)
-        case .held, .parked:
-            try giveUp(row, text, at: now.wall)
-        case .working, .waiting, .delivered, .abandoned:
-            // What may be registered, or has ended, stays as it is: the path alone begins anew.
+        case .end(let state):
+            try setState(state, of: row, note: text, at: now.wall)
+        case .keep:
             try note(text, delivery: row.id, file: row.file, at: now.wall)
             try setFile(row.file, delivery: try database.fileRow(row.file)?.delivery, observation: nil)
         }
@@ -24,9 +23,6 @@ extension Transaction {
     }
 
     private func giveUp(_ row: DeliveryRow, _ text: String, at now: Timestamp) throws {
-        guard row.delivery.content == nil else {
-            return try setState(.abandoned(.superseded), of: row, note: text, at: now)
-        }
         try deleteDelivery(row.id)
         try note(text, delivery: nil, file: row.file, at: now)
         // The path goes back to the version that it had before, without an observation that would let a scan pass.
@@ -67,7 +63,7 @@ extension Transaction {
         mapping: Int64, file: Int64, table: TableReference, path: RelativePath, _ observation: FileObservation,
         isExisting: Bool, at now: Timestamp
     ) throws -> Int64 {
-        let stored = try StoredState(.abandoned(.forgotten), Delivery.Tally())
+        let stored = try StoredState(Versions.ignoredByHand, Delivery.Tally())
         let columns: [SQLValue] = [mapping, file, try destinationNumber(table), path.column, isExisting]
         let rest: [SQLValue] = [
             stored.json, DeliveryState.formatVersion, stored.kind, stored.publicState.rawValue, stored.tally,

@@ -6,19 +6,29 @@ extension Transaction {
     func save(_ decision: Decision, as stored: StoredState, api: String, at now: Moment) throws -> SaveOutcome {
         let delivery = decision.delivery
         guard let before = try saved(delivery.id), before.revision == delivery.revision else { return .stale }
+        hasWoken = false
         if let content = delivery.content {
-            guard let known = before.sha256 else {
+            if let known = before.sha256, known != content.sha256.bytes { throw Self.contentStays(delivery) }
+            if before.sha256 == nil || decision.beginsPosting {
                 let question = try question(decision, content, at: now.wall)
-                if let other = try ownerOfKey(question) { return joined(try join(question, to: other)) }
-                try supersedeOlder(question)
-                try write(question)
-                try update(delivery, as: stored, before, at: now.wall)
-                return try finish(decision, before, api, at: now.wall)
+                let found = Versions.reconcile(try facts(of: question))
+                guard found.standing == .alone || !decision.leadsToPosting else {
+                    return try refused(found, question)
+                }
+                try apply(found.moves, question)
             }
-            guard known == content.sha256.bytes else { throw Self.contentStays(delivery) }
         }
         try update(delivery, as: stored, before, at: now.wall)
-        return try finish(decision, before, api, at: now.wall)
+        try noteWait(decision, of: delivery.id.value)
+        try finish(decision, before, api, at: now.wall)
+        return hasWoken ? .savedAndWoke : .saved
+    }
+
+    /// Nothing is posted whose content is not new: the row ends here, or has to be decided about once more.
+    private func refused(_ found: Reconciliation, _ question: ContentQuestion) throws -> SaveOutcome {
+        guard case .joined(let other) = found.standing else { return .stands(found.standing) }
+        try apply(found.moves, question)
+        return .joined(other)
     }
 
     // MARK: Reading what is there
@@ -62,26 +72,6 @@ extension Transaction {
             row: row, content: content, uploadName: name, table: try tableNumber(key), tableKey: key, now: now)
     }
 
-    /// Another delivery that table, upload name and content already belong to.
-    private func ownerOfKey(_ question: ContentQuestion) throws -> DeliveryRow? {
-        try database.row(
-            DeliveryRow.select + """
-                 WHERE d.remoteTable = ? AND d.uploadName = ? AND d.sha256 = ? AND d.contentSize = ? AND d.id <> ?
-                """,
-            [
-                question.table, question.uploadName, question.content.sha256.column, question.content.size,
-                question.row.id,
-            ]
-        ).map(DeliveryRow.init)
-    }
-
-    private func joined(_ standing: Standing) -> SaveOutcome {
-        switch standing {
-        case .joined(let other): .joined(other)
-        case .alone, .behind, .successor, .adopts, .strange: .stale
-        }
-    }
-
     private static func contentStays(_ delivery: Delivery) -> Failure {
         Failure(
             .stateUnavailable, scope: .delivery,
@@ -110,7 +100,7 @@ extension Transaction {
 
     private func finish(
         _ decision: Decision, _ before: SavedRow, _ api: String, at now: Timestamp
-    ) throws -> SaveOutcome {
+    ) throws {
         let delivery = decision.delivery
         try note(decision.note, delivery: delivery.id.value, file: before.file, at: now)
         if case .delivered(let receipt) = delivery.state, before.kind != "delivered" {
@@ -125,6 +115,5 @@ extension Transaction {
                 "INSERT INTO apiFact VALUES (?, ?) ON CONFLICT DO UPDATE SET endpoint = excluded.endpoint",
                 [api, fact.rawValue])
         }
-        return .saved
     }
 }

@@ -7,6 +7,8 @@ final class Transaction {
     let database: Database
     /// Whether the receipt log has something to append once this is committed.
     var wroteReceipts = false
+    /// Whether a row that waited for another one was taken up again.
+    var hasWoken = false
 
     init(_ database: Database) {
         self.database = database
@@ -44,13 +46,11 @@ final class Transaction {
 
     /// Writes a new state over a row from outside its runner: whoever holds it finds its copy stale.
     ///
-    /// - Parameter mapping: whose row it is by now, where that is another's than it was read as: its pause holds.
     func setState(
-        _ state: DeliveryState, of row: DeliveryRow, in mapping: Int64? = nil, resettingTally: Bool = false,
-        note: String, at now: Timestamp
+        _ state: DeliveryState, of row: DeliveryRow, resettingTally: Bool = false, note: String, at now: Timestamp
     ) throws {
         let tally = resettingTally ? Delivery.Tally() : row.delivery.tally
-        try write(stored(state, tally, mapping: mapping ?? row.mapping), over: row.id, at: now)
+        try write(stored(state, tally, mapping: row.mapping), over: row.id, at: now)
         try self.note(note, delivery: row.id, file: row.file, at: now)
     }
 
@@ -64,6 +64,7 @@ final class Transaction {
                 stored.json, DeliveryState.formatVersion, stored.kind, stored.publicState.rawValue,
                 stored.work?.rawValue, stored.due, stored.tally, now.milliseconds, id,
             ])
+        if stored.hasEnded { try endWaits(for: id) }
     }
 
     /// What the path belongs to, and what of it was accepted. `nil`: the next look finds the file changed.

@@ -11,7 +11,8 @@ extension Delivery {
         case .waiting(let stage, let delay):
             // An instant of another run has no meaning any more: the wait is over.
             let isDue = context.now.monotonic.reached(delay.until) ?? true
-            if !isDue, event == .resumed || stage.isPatient(with: event) { return unexpected(event) }
+            let isEarly = event == .resumed && !waitsForAnother(stage) || stage.isPatient(with: event)
+            if !isDue, isEarly { return unexpected(event) }
             return decideLive(stage, on: event, in: context)
         case .held:
             return decideHeld(on: event)
@@ -38,9 +39,21 @@ extension Delivery {
             return stage.needsSource ? abandonedForLoss() : unexpected(event)
         case .effectFailed(let failure):
             return decideFailure(failure, at: stage, in: context)
-        case .resumed, .examined, .sessionOpened, .chunkAnswered, .statusAnswered, .concluded, .registrationFound,
+        case .examined(let content, let standing):
+            return decideExamined(content, standing, at: stage, in: context)
+        case .resumed, .sessionOpened, .chunkAnswered, .statusAnswered, .concluded, .registrationFound,
             .registrationAbsent, .postingGated, .registered, .importReported, .importVanished, .registrationWithdrawn:
             return decideStage(stage, on: event, in: context)
+        }
+    }
+
+    /// Whether it only waits for another row, which has it taken up early when its wait is over.
+    private func waitsForAnother(_ stage: Stage) -> Bool {
+        switch stage {
+        case .pending(.examine), .pending(.existing): content != nil
+        case .pending(.fresh), .pending(.examined), .opening, .reading, .transferring, .probing, .concluding,
+            .lookingUp, .posting, .importing, .withdrawing:
+            false
         }
     }
 
@@ -74,7 +87,10 @@ extension Delivery {
     private func decideHeld(on event: DeliveryEvent) -> Decision {
         guard case .byHand(let hand) = event else { return unexpected(event) }
         switch hand {
-        case .resolved(.add): return restarted("to be added: decided by hand")
+        case .resolved(.add):
+            var decided = self
+            decided.tally.isDecidedByHand = true
+            return decided.restarted("to be added: decided by hand")
         case .resolved(.ignore), .forgotten: return moved(to: .abandoned(.forgotten), "ignored by hand")
         case .retryRequested: return unexpected(event)
         }
@@ -121,10 +137,18 @@ extension Delivery {
                     effect: .examine(admission))
             }
         }
-        guard case .examined(let content, let standing) = event else { return unexpected(event) }
+        return unexpected(event)
+    }
+
+    /// Its content is known, by an examination or at the end of its sending, and how it stands. Nothing of this
+    /// moves a registration that may have begun.
+    private func decideExamined(
+        _ content: Content, _ standing: Standing, at stage: Stage, in context: DecisionContext
+    ) -> Decision {
+        guard !stage.mayBeRegistered else { return unexpected(.examined(content, standing)) }
         // Its name follows from the content that was known: another content is another version.
         if let known = self.content, known != content { return abandonedForChange() }
-        return decideStanding(standing, content, admission, in: context)
+        return decideStanding(standing, content, stage.admission ?? .examine, in: context)
     }
 
     private func decideStanding(
@@ -137,10 +161,12 @@ extension Delivery {
         case .joined(let other):
             // The queue has already given this path to the other delivery and ended this row.
             return unchanged("the same content as delivery \(other)")
-        case .behind(let older):
-            return moved(
-                to: waiting(.pending(admission), for: .seconds(5), "an older content is being registered", in: context),
-                "waits until delivery \(older), an older content of this path, has ended")
+        case .behind(let other):
+            var decision = known.moved(
+                to: waiting(.pending(admission), for: Self.longestWaitForAnother, "delivery \(other) goes first", in: context),
+                "waits until delivery \(other) has ended, or its content is known")
+            decision.awaits = other
+            return decision
         case .successor(let older):
             switch context.policy.onChange {
             case .hold:
@@ -160,6 +186,9 @@ extension Delivery {
             return known.moved(to: .held(reason), "held: it was there before, and a person chooses")
         }
     }
+
+    /// The other row has it taken up as soon as it has ended; this is for what cannot tell, as a file that settles.
+    static let longestWaitForAnother: Duration = .seconds(10)
 
     /// By the way that its size asks for.
     private func starting(_ why: String?, in context: DecisionContext) -> Decision {
@@ -188,6 +217,16 @@ extension Delivery {
 }
 
 extension Stage {
+    fileprivate var admission: Admission? {
+        switch self {
+        // What has its content already is examined without being read.
+        case .pending(.fresh), .pending(.examined): .examine
+        case .pending(let admission): admission
+        case .opening, .reading, .transferring, .probing, .concluding, .lookingUp, .posting, .importing, .withdrawing:
+            nil
+        }
+    }
+
     /// Whether a wait at this stage is a wait for just this fact to say more.
     fileprivate func isPatient(with event: DeliveryEvent) -> Bool {
         guard case .importing(let registration) = self, case .importReported(let upload) = event else { return false }

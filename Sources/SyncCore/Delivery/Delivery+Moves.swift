@@ -13,10 +13,11 @@ extension Delivery {
         Decision(self, "\(event.label) does not belong to \(state.publicState.rawValue): nothing changed")
     }
 
-    /// From the beginning, because a person said so.
+    /// From the beginning, because a person said so. What a person has decided before stays decided.
     func restarted(_ note: String, as admission: Admission? = nil) -> Decision {
         var next = self
         next.tally = Tally()
+        next.tally.isDecidedByHand = tally.isDecidedByHand
         return next.moved(to: .working(.pending(admission ?? (content == nil ? .examine : .examined))), note)
     }
 

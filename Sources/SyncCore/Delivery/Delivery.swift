@@ -45,6 +45,8 @@ public struct Delivery: Hashable, Sendable {
         public var furthest: Int64 = 0
         /// `nil` as long as every chunk got through.
         public var chunks: ChunkFit?
+        /// Whether a person has decided that it is to be added, whatever is on the table already.
+        public var isDecidedByHand: Bool?
 
         public init() {}
 
@@ -96,6 +98,7 @@ extension Delivery.Tally {
         furthest = try stored.decodeIfPresent(Int64.self, forKey: .furthest) ?? 0
         // What cannot be read is learned anew.
         chunks = try? stored.decodeIfPresent(ChunkFit.self, forKey: .chunks)
+        isDecidedByHand = try stored.decodeIfPresent(Bool.self, forKey: .isDecidedByHand)
     }
 }
 

@@ -1,7 +1,7 @@
 /// What is to be done: orders, in the imperative. Each is carried out only after the decision that gave it was saved,
 /// but for those that are `repeatable`.
 public enum DeliveryEffect: Hashable, Sendable {
-    /// Read the whole file, then ask the queue how its content stands. → `examined`
+    /// Read the whole file, unless its content is known, then ask the queue how that stands. → `examined`
     case examine(Admission)
     /// → `sessionOpened`
     case openSession(EndpointChoice)
@@ -68,6 +68,8 @@ public struct Decision: Hashable, Sendable {
     public var effect: DeliveryEffect?
     /// Something learned about the API, to be remembered with this decision.
     public var endpointFact: EndpointFact?
+    /// The row that this one waits for: the queue has it taken up again when that one has ended, or is known.
+    public var awaits: DeliveryID?
 
     public init(_ delivery: Delivery, _ note: String, effect: DeliveryEffect? = nil, endpointFact: EndpointFact? = nil)
     {
@@ -75,6 +77,25 @@ public struct Decision: Hashable, Sendable {
         self.note = note
         self.effect = effect
         self.endpointFact = endpointFact
+    }
+
+    /// Whether a registration of this delivery begins with it, the first time.
+    public var beginsPosting: Bool {
+        switch delivery.state.stage {
+        case .posting(_, let attempt): attempt.number == 1
+        case .pending, .opening, .reading, .transferring, .probing, .concluding, .lookingUp, .importing, .withdrawing,
+            nil:
+            false
+        }
+    }
+
+    /// Whether its content is taken for new, to be posted.
+    public var leadsToPosting: Bool {
+        switch delivery.state.stage {
+        case .opening, .reading, .transferring, .probing, .concluding, .lookingUp(_, .beforePost): true
+        case .posting: beginsPosting
+        case .pending, .lookingUp(_, .inDoubt), .importing, .withdrawing, nil: false
+        }
     }
 
     /// Whether it may be saved together with the next one. Not what leads away from a registration that was begun: as

@@ -2,7 +2,7 @@
 public enum DeliveryEvent: Hashable, Sendable {
     /// A runner took it up: it is due, or the program was started again.
     case resumed
-    /// The whole file was read, and the queue said how its content stands to what it knows.
+    /// Its content is known, and the queue said how that stands to everything else.
     case examined(Content, Standing)
     case sessionOpened(UploadSession)
     /// `sent` is the range that the reply answers; `prefix` the running hash at the reply's offset, where known.
@@ -35,20 +35,3 @@ public enum HandDecision: Hashable, Codable, Sendable {
 
 /// How a person decides about a held file.
 public enum Resolution: String, CaseIterable, Codable, Sendable { case add, ignore }
-
-/// How a content that has just become known stands to what the queue and the table know. Found, and where it needs
-/// writing written, in one transaction of the queue.
-public enum Standing: Hashable, Codable, Sendable {
-    /// New here: to be sent.
-    case alone
-    /// This path now belongs to that delivery (a touch, a move, a hard link, a content that returned); this row ends.
-    case joined(DeliveryID)
-    /// An older content of this path is between post and end of import: wait for it.
-    case behind(DeliveryID)
-    /// An older content of this path is delivered: `on_change` decides.
-    case successor(DeliveryID)
-    /// Judged under `existing: auto`: this upload is this file.
-    case adopts(RemoteUpload)
-    /// Judged under `existing: auto`: a person chooses.
-    case strange(HoldReason)
-}

@@ -89,6 +89,18 @@ public enum ParkReason: Hashable, Codable, Sendable {
     case withdrawalRefused(String)
 }
 
+extension ParkReason {
+    /// Whether an upload of ours may be on the table still.
+    public var mayBeRegistered: Bool {
+        switch self {
+        case .withdrawalRefused: true
+        case .importFailed, .contentDiffers, .rejected, .sessionRefused, .sessionsLost, .unreadable, .nameTaken,
+            .removedFromTable, .stateDamaged:
+            false
+        }
+    }
+}
+
 public enum AbandonReason: Hashable, Codable, Sendable {
     /// Deleted before it could be sent.
     case gone

@@ -9,9 +9,21 @@ public protocol DeliveryQueue: Sendable {
     /// anew.
     func beginRun(_ mappings: [Mapping]) async throws(Failure)
 
-    /// Takes up an edited mapping file: what has no session yet goes to the table that its mapping has now, and what
-    /// was ignored by rules that have changed is looked at again.
+    /// Takes up an edited mapping file: what was ignored by rules that have changed is looked at again. What goes to
+    /// another table by now is left to `rerouteUnsent`.
     func takeUp(_ mappings: [Mapping], at now: Moment) async throws(Failure)
+
+    /// Has every row that nothing was sent of yet go to the table that its mapping has now, in many small
+    /// transactions: nobody else waits for all of them. What its content has to pass there is decided by `reroute`.
+    func rerouteUnsent(_ mappings: [Mapping], at now: Moment) async throws(Failure)
+
+    /// Has one row that nothing was sent of yet go to `table`. Where Redivis has another table under that reference
+    /// than the row was judged against, its content is examined again (`Versions.rerouted`).
+    ///
+    /// - Parameter key: what Redivis calls `table`; `nil`: it has not been asked yet.
+    func reroute(
+        _ delivery: Delivery, to table: TableReference, key: TableKey?, at now: Moment
+    ) async throws(Failure)
 
     /// Whether `existing` was already decided for a mapping.
     func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict
@@ -194,9 +206,12 @@ public struct AdmittedFile: Hashable, Sendable {
 
 public enum SaveOutcome: Hashable, Sendable {
     case saved
-    /// Table, upload name and content are already those of another delivery; this row has ended, its path is that
-    /// delivery's.
+    /// The same, and a row that waited for this one is to be taken up again.
+    case savedAndWoke
+    /// Another delivery has this content already; this row has ended, its path is that delivery's.
     case joined(DeliveryID)
+    /// A content was to be posted as new and is not: nothing was written, and it is to be decided by this.
+    case stands(Standing)
     /// Somebody else has moved the row since it was read; nothing was written.
     case stale
 }

@@ -70,10 +70,6 @@ extension KnownBreak {
             rules: [.untrueReason, .notDelivered]
         ) { script, violation in script.has(.lock) && violation.says("ignored", "held") },
         KnownBreak(
-            number: "N-26", words: "`existing: skip` is about a path for ever, and not about a file",
-            rules: [.untrueReason]
-        ) { _, violation in violation.says("existing: skip") },
-        KnownBreak(
             number: "P-02", words: "what a list does not show is taken for removed",
             rules: [
                 .untrueReason, .registeredTwice, .sentThoughHeld, .claimedDelivered, .notDelivered, .neverEnds,
@@ -85,21 +81,9 @@ extension KnownBreak {
             rules: [.registeredTwice, .sentThoughHeld, .twiceForGood, .claimedDelivered, .notDelivered]
         ) { script, _ in script.has(.restore, .lose) },
         KnownBreak(
-            number: "P-01", words: "an edited table weakens what a row has to pass",
-            rules: [.registeredTwice, .sentThoughHeld]
-        ) { script, _ in script.has(.edit) },
-        KnownBreak(
             number: "N-29", words: "a file system that comes back under another device number has new files",
             rules: [.registeredTwice, .notDelivered, .sentThoughHeld]
         ) { script, _ in script.has(.remount) },
-        KnownBreak(
-            number: "N-31", words: "a change that was adopted and disappears is sent by `retry`, unasked",
-            rules: [.sentThoughHeld]
-        ) { script, _ in script.agents.count > 1 },
-        KnownBreak(
-            number: "N-30", words: "two names of one file that settle at once are both registered",
-            rules: [.registeredTwice]
-        ) { script, _ in script.has(.link) },
         KnownBreak(
             number: "P-04", words: "two agents register one file, and nobody notices", rules: [.twiceForGood]
         ) { script, _ in script.agents.count > 1 },
@@ -118,27 +102,6 @@ extension KnownBreak {
                 .sentThoughHeld,
             ]
         ) { script, _ in script.has(.swapAbove, .swapFolder, .repoint, .unmount, .mount, .remount) },
-        KnownBreak(
-            number: "P-05", words: "rows wait for one another in a circle",
-            rules: [.neverEnds, .notDelivered, .restless]
-        ) { _, violation in
-            violation.says("waits until delivery", "cells in two minutes", "lines into its journal", "examine")
-        },
-        KnownBreak(
-            number: "P-11", words: "who waits for an older content reads its file again and again",
-            rules: [.readTooMuch, .journalTooLong]
-        ) { _, _ in true },
-        KnownBreak(
-            number: "P-20", words: "a move during the import is taken for a hard link", rules: [.untrueReason]
-        ) { script, violation in script.has(.move, .exchange) && violation.says("changed") },
-        KnownBreak(
-            number: "N-24", words: "a file that moves while it is on its way, and fails, is called gone",
-            rules: [.notDelivered, .registeredTwice]
-        ) { script, violation in script.has(.move, .exchange, .link) && violation.says("gone", "superseded") },
-        KnownBreak(
-            number: "N-25", words: "a hard link keeps the state of a content that was changed by another name",
-            rules: [.notDelivered, .untrueReason]
-        ) { script, violation in script.has(.link) && violation.says("delivered", "superseded", "changed") },
         KnownBreak(
             number: "P-19", words: "an exchange with a staged file goes unnoticed", rules: [.notDelivered]
         ) { script, violation in script.has(.exchange) && violation.says("delivered", "never seen") },

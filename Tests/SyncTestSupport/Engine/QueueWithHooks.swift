@@ -4,7 +4,7 @@ import SystemPackage
 
 /// The doors of the queue, for hooks.
 public enum QueueOperation: String, CaseIterable, Hashable, Sendable {
-    case beginRun, takeUp, folderIdentity, noteFolder, existingVerdict, closeExisting, noteSeen, settlingDue, nextLook,
+    case beginRun, takeUp, rerouteUnsent, reroute, folderIdentity, noteFolder, existingVerdict, closeExisting, noteSeen, settlingDue, nextLook,
         recordLooks, due, importing
     case delivery, tablesInUse, save, settleContent, resettle, workload, remoteIndex, recordListing, closeListing
     case knownUpload, forgetUpload, endpointFact, secondLooks, nextSecondLook, recordTwins
@@ -12,7 +12,7 @@ public enum QueueOperation: String, CaseIterable, Hashable, Sendable {
     /// Whether it changes the database.
     public var writes: Bool {
         switch self {
-        case .beginRun, .takeUp, .noteFolder, .closeExisting, .noteSeen, .recordLooks, .save, .settleContent, .resettle,
+        case .beginRun, .takeUp, .rerouteUnsent, .reroute, .noteFolder, .closeExisting, .noteSeen, .recordLooks, .save, .settleContent, .resettle,
             .recordListing,
             .closeListing, .forgetUpload, .recordTwins:
             true
@@ -69,6 +69,18 @@ public final class QueueWithHooks: DeliveryQueue {
         activity.begin()
         defer { activity.end() }
         return try await body()
+    }
+
+    public func rerouteUnsent(_ mappings: [Mapping], at now: Moment) async throws(Failure) {
+        try await around(.rerouteUnsent) { () throws(Failure) in try await base.rerouteUnsent(mappings, at: now) }
+    }
+
+    public func reroute(
+        _ delivery: Delivery, to table: TableReference, key: TableKey?, at now: Moment
+    ) async throws(Failure) {
+        try await around(.reroute, delivery) { () throws(Failure) in
+            try await base.reroute(delivery, to: table, key: key, at: now)
+        }
     }
 
     public func beginRun(_ mappings: [Mapping]) async throws(Failure) {

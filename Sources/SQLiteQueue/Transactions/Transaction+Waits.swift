@@ -1,0 +1,22 @@
+import GRDB
+import SyncCore
+
+/// Rows that wait for another one (`Decision.awaits`): that one's end, or its content, has them taken up again.
+extension Transaction {
+    func noteWait(_ decision: Decision, of id: Int64) throws {
+        guard let other = decision.awaits else { return }
+        // Where it is over by now, nobody would tell.
+        let isWaitedFor = try database.exists(
+            "SELECT 1 FROM delivery WHERE id = ? AND (sha256 IS NULL OR work IS NOT NULL)", [other.value])
+        try database.run("UPDATE delivery SET behind = ? WHERE id = ?", [other.value, id])
+        if !isWaitedFor { try endWaits(for: other.value) }
+    }
+
+    /// Whether somebody was taken up is told to the caller of the queue (`SaveOutcome.savedAndWoke`).
+    func endWaits(for id: Int64) throws {
+        guard try database.exists("SELECT 1 FROM delivery WHERE behind = ? LIMIT 1", [id]) else { return }
+        try database.run("UPDATE delivery SET due = 0 WHERE behind = ? AND due IS NOT NULL", [id])
+        try database.run("UPDATE delivery SET behind = NULL WHERE behind = ?", [id])
+        hasWoken = true
+    }
+}

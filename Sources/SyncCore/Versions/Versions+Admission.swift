@@ -1,0 +1,68 @@
+/// What is known of a path when a settled file is admitted there.
+public struct PathFacts: Hashable, Sendable {
+    /// The version that the path belongs to now.
+    public var current: Delivery?
+    /// The observation that was accepted last; `nil`: whatever is there is news.
+    public var accepted: FileObservation?
+    /// Whether a content of this path is known already.
+    public var hasContent = false
+    /// Whether another path has, or had, a file of this inode and size.
+    public var mayHaveMoved = false
+
+    public init() {}
+}
+
+/// What admission makes of a settled file.
+public enum Admitting: Hashable, Sendable {
+    /// It is what the queue knows it to be.
+    case nothing
+    /// It stays ignored, by hand or by a rule; the observation is accepted.
+    case accept
+    /// The row that the path has, whose content is not known yet, begins anew.
+    case restart(DeliveryState, note: String)
+    /// A row of its own.
+    case insert(DeliveryState, note: String)
+}
+
+extension Versions {
+    public static func admit(_ file: AdmittedFile, _ facts: PathFacts) -> Admitting {
+        // Without a version the path is new, or was given up before its content was known.
+        guard let current = facts.current else { return inserting(file, facts, isChange: facts.hasContent) }
+        if facts.accepted == file.look.observation { return .nothing }
+        if staysIgnored(current, file) { return .accept }
+        guard current.content == nil else { return inserting(file, facts, isChange: true) }
+        let (state, note) = admission(of: file, facts, isChange: facts.hasContent)
+        let dropped = current.hasSentBytes ? "; its session is dropped" : ""
+        return .restart(state, note: "the file changed before it was sent\(dropped): \(note)")
+    }
+
+    private static func inserting(_ file: AdmittedFile, _ facts: PathFacts, isChange: Bool) -> Admitting {
+        let (state, note) = admission(of: file, facts, isChange: isChange)
+        return .insert(state, note: note)
+    }
+
+    private static func staysIgnored(_ current: Delivery, _ file: AdmittedFile) -> Bool {
+        switch current.state {
+        case .abandoned(.forgotten): true
+        case .abandoned(.ignored), .abandoned(.gone), .abandoned(.superseded), .working, .waiting, .delivered, .held,
+            .parked:
+            false
+        }
+    }
+
+    private static func admission(
+        of file: AdmittedFile, _ facts: PathFacts, isChange: Bool
+    ) -> (DeliveryState, note: String) {
+        switch file.disposition {
+        case .ignore(let rule): return (.abandoned(.ignored(rule)), "ignored by \(rule)")
+        case .hold(let reason): return (.held(reason), "held")
+        case .judge: return (.working(.pending(.existing)), "settled; it was there before")
+        case .deliver:
+            if isChange { return (.working(.pending(.examine)), "settled; the path is known") }
+            if file.file.isExisting { return (.working(.pending(.examine)), "settled; it was there before") }
+            if file.look.links > 1 { return (.working(.pending(.examine)), "settled; it has other names") }
+            if facts.mayHaveMoved { return (.working(.pending(.examine)), "settled; perhaps moved") }
+            return (.working(.pending(.fresh)), "settled")
+        }
+    }
+}

@@ -1,0 +1,80 @@
+/// What a content is in relation to everything else that the queue and the table know: a new version, one that is
+/// known, a change of one, or something that a person decides about. The same question whichever way the content became
+/// known, and no post is begun without it.
+///
+/// A row waits for another only where that one is registered, or its content is not known yet. Such rows wait for no
+/// row themselves, so that no circle can come about.
+public enum Versions {
+    public static func reconcile(_ facts: ContentFacts) -> Reconciliation {
+        // Its name follows from the content that it has: `decide` ends it, and the file settles anew.
+        if let known = facts.subject.content, known != facts.content { return Reconciliation(.alone) }
+        if let same = joined(facts) { return joining(same, facts) }
+        if let other = awaited(facts) { return Reconciliation(.behind(other), [.writeContent]) }
+        let standing = standing(of: facts)
+        var moves = facts.open.compactMap { superseded($0.delivery, "the file has a newer content") }
+        if case .adopts(let upload) = standing { moves.append(.adopt(upload)) }
+        return Reconciliation(standing, moves + [.writeContent])
+    }
+
+    private static func standing(of facts: ContentFacts) -> Standing {
+        // Path and content together are already on the table, whoever sent them.
+        if let upload = facts.upload { return .adopts(upload) }
+        guard facts.subject.tally.isDecidedByHand != true else { return .alone }
+        if let delivered = facts.delivered { return .successor(delivered.delivery.id) }
+        return facts.existing.map(judged) ?? .alone
+    }
+
+    /// `existing: auto`: a file that was there before, by the uploads that were there before.
+    private static func judged(_ existing: ExistingFacts) -> Standing {
+        if let upload = existing.adoptable { return .adopts(upload) }
+        if let name = existing.equalTagged { return .strange(.equalsUpload(name)) }
+        return existing.hasUntagged ? .strange(.tableHasOtherUploads) : .alone
+    }
+
+    // MARK: Waiting
+
+    private static func awaited(_ facts: ContentFacts) -> DeliveryID? {
+        if let name = facts.unreadName { return name }
+        for older in facts.open + [facts.delivered].compactMap({ $0 }) where isOfSameTable(older.delivery, facts) {
+            if older.delivery.state.stage?.mayBeRegistered == true { return older.delivery.id }
+            guard !older.delivery.observation.isSameFile(as: facts.subject.observation) else { continue }
+            // Perhaps it moved, and is no older content of this path at all (log rotation).
+            if let mover = older.mayBe { return mover }
+            if older.settlesElsewhere { return older.delivery.id }
+        }
+        return nil
+    }
+
+    static func isOfSameTable(_ delivery: Delivery, _ facts: ContentFacts) -> Bool {
+        delivery.tableKey.map { $0 == facts.table } ?? (delivery.table == facts.subject.table)
+    }
+
+    // MARK: Ending
+
+    /// What was not posted and cannot be read any more ends.
+    static func superseded(_ delivery: Delivery, _ note: String) -> VersionMove? {
+        switch delivery.state {
+        case .working(let stage), .waiting(let stage, _):
+            if stage.mayBeRegistered { return nil }
+        case .parked(let reason):
+            // Its upload may be on the table: a person must see it.
+            if reason.mayBeRegistered { return nil }
+        case .held:
+            break
+        case .delivered, .abandoned:
+            return nil
+        }
+        return .set(delivery.id, .abandoned(.superseded), resetsTally: false, note: note)
+    }
+}
+
+extension Delivery {
+    /// Whether bytes of it are, or may be, on the storage host.
+    var hasSentBytes: Bool {
+        switch state.stage {
+        case .transferring, .probing, .concluding, .lookingUp(.session, _), .posting(.session, _): true
+        case .pending, .opening, .reading, .lookingUp(.inline, _), .posting(.inline, _), .importing, .withdrawing, nil:
+            false
+        }
+    }
+}
