@@ -36,6 +36,8 @@ actor EffectPerformer {
             switch effect {
             case .examine(let admission):
                 return try await examine(delivery, admission)
+            case .compare(let admission):
+                return try await compare(delivery, admission)
             case .openSession(let choice):
                 return .sessionOpened(try await openSession(for: delivery, choice))
             case .sendChunk(let session, let range, let proven):
@@ -115,7 +117,21 @@ actor EffectPerformer {
 
     private func examine(_ delivery: Delivery, _ admission: Admission) async throws(Failure) -> DeliveryEvent? {
         let source = try await opened(delivery)
-        let content = try await content(of: source, delivery)
+        _ = try await source.rewind(to: delivery.observation.size)
+        try await expectUnchanged(source, delivery)
+        return try await standing(of: await source.content(), delivery, admission)
+    }
+
+    /// What was read once and looks as it did then is not read again.
+    private func compare(_ delivery: Delivery, _ admission: Admission) async throws(Failure) -> DeliveryEvent? {
+        guard let content = delivery.content else { return try await examine(delivery, admission) }
+        _ = try await opened(delivery)
+        return try await standing(of: content, delivery, admission)
+    }
+
+    private func standing(
+        of content: Content, _ delivery: Delivery, _ admission: Admission
+    ) async throws(Failure) -> DeliveryEvent? {
         guard let table = await directory.table(delivery.table) else {
             throw Failure(.transient, scope: .destination, "the table \(delivery.table) is not known yet")
         }
@@ -125,14 +141,6 @@ actor EffectPerformer {
             table: table.key, of: delivery, admission: admission, at: ports.clock.now())
         if case .joined = standing { return nil }
         return .examined(content, standing)
-    }
-
-    /// What was read once and still looks the same is not read again.
-    private func content(of source: any OpenSource, _ delivery: Delivery) async throws(Failure) -> Content {
-        if let known = delivery.content { return known }
-        _ = try await source.rewind(to: delivery.observation.size)
-        try await expectUnchanged(source, delivery)
-        return await source.content()
     }
 
     // MARK: The session

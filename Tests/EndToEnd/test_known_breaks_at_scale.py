@@ -82,8 +82,6 @@ def test_rows_of_a_file_system_that_is_away_hold_up_no_new_file(world: World, ot
 # P-12: history
 
 
-@pytest.mark.xfail(
-    strict=True, raises=PromiseBroken, reason="P-12: a new file costs more the more versions its inode number has had")
 def test_the_cost_of_a_new_file_does_not_grow_with_the_history_of_its_inode(world: World) -> None:
     """P-12: the indexes by inode lack the size, so a query reads every version that an inode number ever had."""
     few, many, files = 50, scaled(100_000, 400_000), 2
@@ -126,8 +124,6 @@ def test_the_cost_of_a_new_file_does_not_grow_with_the_history_of_its_inode(worl
         f"{costs['many']:.3f} s with {many}")
 
 
-@pytest.mark.xfail(
-    strict=True, raises=PromiseBroken, reason="P-12: a change costs more the more versions its path has had")
 def test_the_cost_of_a_change_does_not_grow_with_the_history_of_its_path(world: World) -> None:
     """P-12: all versions of a path are read and decoded, up to three times, whenever its content is known."""
     few, many, changes = 20, scaled(4_000, 40_000), 2
@@ -160,8 +156,6 @@ def test_the_cost_of_a_change_does_not_grow_with_the_history_of_its_path(world: 
 # P-13: an edit of `table:`
 
 
-@pytest.mark.xfail(
-    strict=True, raises=PromiseBroken, reason="P-13: an edited `table:` moves all queued rows in one transaction")
 def test_an_edited_table_holds_up_nothing_else(world: World) -> None:
     """P-13: every queued row is loaded and rewritten in one transaction, and every other write waits for it."""
     count = scaled(20_000, 200_000)

@@ -96,7 +96,7 @@ import Testing
         case .conclude:
             // Nothing of the session is used to conclude; what follows is refused by our clock, not by the server's.
             #expect(!event.tellsServerTime, "\(stage.words): finished too late: \(decision.words)")
-        case .examine, .openSession, .lookUp, .followImport, .withdraw, .resettle, nil:
+        case .examine, .compare, .openSession, .lookUp, .followImport, .withdraw, .resettle, nil:
             break
         }
     }

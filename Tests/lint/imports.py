@@ -239,6 +239,18 @@ def lint_switches(source: Source) -> list[tuple[int, str]]:
     return findings
 
 
+STATE_BUILT = re.compile(r"(?<![\w)])\.(?:working|waiting|held|parked|abandoned|delivered)\(")
+
+
+def lint_decisions(source: Source) -> list[tuple[int, str]]:
+    """The queue gathers facts and applies moves; what state a row gets is decided in the core."""
+    return [
+        (index, "a delivery's state is built here; decide it in SyncCore/Versions")
+        for index, line in enumerate(source.code)
+        if STATE_BUILT.search(line) and not re.search(r"\bcase\b", line)
+    ]
+
+
 def lint_swift(root: Path) -> list[str]:
     findings = []
     for path in sorted((root / "Sources").rglob("*.swift")):
@@ -249,6 +261,8 @@ def lint_swift(root: Path) -> list[str]:
         found = lint_imports(source, target) + lint_habits(source)
         if target == "SyncCore":
             found += lint_switches(source)
+        if target == "SQLiteQueue":
+            found += lint_decisions(source)
         findings += [f"{relative}:{index + 1}: {what}" for index, what in found]
     return findings
 

@@ -29,19 +29,26 @@ extension Transaction {
 
     // MARK: The same content
 
-    /// What was delivered from this path counts also where its mapping had another table then.
+    /// What was delivered from this path, or from this mapping as this very file, counts also where the mapping had
+    /// another table then.
     private func same(_ question: ContentQuestion) throws -> [SameVersion] {
         let inode = question.row.delivery.observation
         let content: [SQLValue] = [question.content.sha256.column, question.content.size]
         let found = try [
             database.rows(
-                "SELECT id FROM delivery WHERE file = ? AND sha256 = ? AND contentSize = ? AND (remoteTable = ? OR public = ?)",
+                """
+                SELECT id FROM delivery WHERE file = ? AND sha256 = ? AND contentSize = ?
+                    AND (remoteTable = ? OR public = ?)
+                """,
                 [question.row.file] + content + [question.table, PublicState.delivered.rawValue]),
             database.rows(
                 """
-                SELECT id FROM delivery WHERE device = ? AND inode = ? AND sha256 = ? AND contentSize = ? AND remoteTable = ?
+                SELECT id FROM delivery WHERE device = ? AND inode = ? AND sha256 = ? AND contentSize = ?
+                    AND (remoteTable = ? OR mapping = ? AND public = ?)
                 """,
-                [Int64(bitPattern: inode.device), Int64(bitPattern: inode.inode)] + content + [question.table]),
+                [Int64(bitPattern: inode.device), Int64(bitPattern: inode.inode)] + content + [
+                    question.table, question.row.mapping, PublicState.delivered.rawValue,
+                ]),
             database.rows(
                 "SELECT id FROM delivery WHERE remoteTable = ? AND uploadName = ? AND sha256 = ? AND contentSize = ?",
                 [question.table, question.uploadName] + content),

@@ -13,11 +13,12 @@ extension Transaction {
         let number = try mappingNumber(mapping.id)
         let destination = try destinationNumber(mapping.table)
         // Asked of the counts first: at most starts there is nothing to move, and there may be a million rows queued.
-        guard try database.exists(
-            """
-            SELECT 1 FROM rowCount WHERE mapping = ? AND destination NOT IN (0, ?)
-                AND state IN ('queued', 'waiting', 'held') AND count > 0 LIMIT 1
-            """, [number, destination])
+        guard
+            try database.exists(
+                """
+                SELECT 1 FROM rowCount WHERE mapping = ? AND destination NOT IN (0, ?)
+                    AND state IN ('queued', 'waiting', 'held') AND count > 0 LIMIT 1
+                """, [number, destination])
         else { return nil }
         let found = try ["queued", "waiting", "held"].flatMap { state in
             try database.rows(

@@ -5,11 +5,11 @@ import SyncCore
 extension Transaction {
     func noteWait(_ decision: Decision, of id: Int64) throws {
         guard let other = decision.awaits else { return }
-        // Where it is over by now, nobody would tell.
-        let isWaitedFor = try database.exists(
-            "SELECT 1 FROM delivery WHERE id = ? AND (sha256 IS NULL OR work IS NOT NULL)", [other.value])
+        // What has nothing to do any more tells nobody of its end: then the time alone ends the wait.
+        guard try database.exists("SELECT 1 FROM delivery WHERE id = ? AND work IS NOT NULL", [other.value]) else {
+            return
+        }
         try database.run("UPDATE delivery SET behind = ? WHERE id = ?", [other.value, id])
-        if !isWaitedFor { try endWaits(for: other.value) }
     }
 
     /// Whether somebody was taken up is told to the caller of the queue (`SaveOutcome.savedAndWoke`).

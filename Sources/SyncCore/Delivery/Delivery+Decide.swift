@@ -132,6 +132,10 @@ extension Delivery {
             case .fresh, .examined:
                 return starting(nil, in: context)
             case .examine, .existing:
+                guard content == nil else {
+                    return moved(
+                        to: .working(.pending(admission)), "its content is known", effect: .compare(admission))
+                }
                 return moved(
                     to: .working(.pending(admission)), "reading the file to know its content",
                     effect: .examine(admission))
@@ -163,7 +167,8 @@ extension Delivery {
             return unchanged("the same content as delivery \(other)")
         case .behind(let other):
             var decision = known.moved(
-                to: waiting(.pending(admission), for: Self.longestWaitForAnother, "delivery \(other) goes first", in: context),
+                to: waiting(
+                    .pending(admission), for: Self.longestWaitForAnother, "delivery \(other) goes first", in: context),
                 "waits until delivery \(other) has ended, or its content is known")
             decision.awaits = other
             return decision

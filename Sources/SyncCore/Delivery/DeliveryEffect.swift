@@ -1,8 +1,10 @@
 /// What is to be done: orders, in the imperative. Each is carried out only after the decision that gave it was saved,
 /// but for those that are `repeatable`.
 public enum DeliveryEffect: Hashable, Sendable {
-    /// Read the whole file, unless its content is known, then ask the queue how that stands. → `examined`
+    /// Read the whole file, then ask the queue how its content stands. → `examined`
     case examine(Admission)
+    /// See that the file looks as it did when its content was read, and ask the queue how that stands. → `examined`
+    case compare(Admission)
     /// → `sessionOpened`
     case openSession(EndpointChoice)
     /// Prove and re-hash what was sent before, then send. → `chunkAnswered`, `sourceChanged`
@@ -30,7 +32,7 @@ extension DeliveryEffect {
     /// before it: for a small file these are half of all.
     public var isRepeatable: Bool {
         switch self {
-        case .openSession, .queryStatus, .conclude, .lookUp(_, .beforePost): true
+        case .openSession, .queryStatus, .conclude, .compare, .lookUp(_, .beforePost): true
         case .examine, .sendChunk, .lookUp(_, .inDoubt), .post, .followImport, .withdraw, .resettle: false
         }
     }
@@ -43,7 +45,7 @@ extension Delivery {
         switch effect {
         case .sendChunk: true
         case .conclude: state == .working(.reading) && size > Self.requestSized
-        case .examine, .openSession, .queryStatus, .lookUp, .post, .followImport, .withdraw, .resettle: false
+        case .examine, .compare, .openSession, .queryStatus, .lookUp, .post, .followImport, .withdraw, .resettle: false
         }
     }
 

@@ -146,8 +146,8 @@ final class SimulatedAgent {
             switch decision.effect {
             case .sendChunk(let session, _, _), .queryStatus(let session): session
             case .post(.session(let object), _, _): object.session
-            case .post(.inline, _, _), .examine, .openSession, .conclude, .lookUp, .followImport, .withdraw, .resettle,
-                nil:
+            case .post(.inline, _, _), .examine, .compare, .openSession, .conclude, .lookUp, .followImport, .withdraw,
+                .resettle, nil:
                 nil
             }
         if let session, session.isExpired(at: now.wall, serverTime: nil) {
@@ -276,7 +276,7 @@ final class SimulatedAgent {
     private func perform(_ effect: DeliveryEffect, of row: Delivery) -> DeliveryEvent? {
         do throws(Failure) {
             switch effect {
-            case .examine(let admission): return try examine(row, admission)
+            case .examine(let admission), .compare(let admission): return try examine(row, admission)
             case .openSession(let choice): return .sessionOpened(try open(choice, row))
             case .sendChunk(let session, let range, let proof): return try send(row, session, range, proof)
             case .queryStatus(let session):

@@ -72,6 +72,7 @@ extension DeliveryEffect {
     var words: String {
         switch self {
         case .examine(let admission): "examine \(admission.rawValue)"
+        case .compare(let admission): "compare \(admission.rawValue)"
         case .openSession(.preferred): "open preferred"
         case .openSession(.other): "open other"
         case .sendChunk(_, let range, let proof):

@@ -4,7 +4,8 @@ import SystemPackage
 
 /// The doors of the queue, for hooks.
 public enum QueueOperation: String, CaseIterable, Hashable, Sendable {
-    case beginRun, takeUp, rerouteUnsent, reroute, folderIdentity, noteFolder, existingVerdict, closeExisting, noteSeen, settlingDue, nextLook,
+    case beginRun, takeUp, rerouteUnsent, reroute, folderIdentity, noteFolder, existingVerdict, closeExisting, noteSeen,
+        settlingDue, nextLook,
         recordLooks, due, importing
     case delivery, tablesInUse, save, settleContent, resettle, workload, remoteIndex, recordListing, closeListing
     case knownUpload, forgetUpload, endpointFact, secondLooks, nextSecondLook, recordTwins
@@ -12,7 +13,8 @@ public enum QueueOperation: String, CaseIterable, Hashable, Sendable {
     /// Whether it changes the database.
     public var writes: Bool {
         switch self {
-        case .beginRun, .takeUp, .rerouteUnsent, .reroute, .noteFolder, .closeExisting, .noteSeen, .recordLooks, .save, .settleContent, .resettle,
+        case .beginRun, .takeUp, .rerouteUnsent, .reroute, .noteFolder, .closeExisting, .noteSeen, .recordLooks, .save,
+            .settleContent, .resettle,
             .recordListing,
             .closeListing, .forgetUpload, .recordTwins:
             true
