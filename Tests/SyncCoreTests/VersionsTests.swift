@@ -34,10 +34,12 @@ import Testing
 
     @Test func nothingThatMayBeRegisteredIsTouchedButByAMove() {
         always { facts, found in
-            let registered = Set(
-                (facts.same.map(\.delivery) + facts.open.map(\.delivery)).filter(\.state.mayBeRegistered).map(\.id))
+            let all = facts.same.map(\.delivery) + facts.open.map(\.delivery)
+            let registered = Dictionary(
+                all.filter(\.state.mayBeRegistered).map { ($0.id, $0.state) }, uniquingKeysWith: { first, _ in first })
             return found.moves.allSatisfy { move in
-                if case .set(let id, _, _, _) = move { !registered.contains(id) } else { true }
+                guard case .set(let id, let state, _, _) = move, let before = registered[id] else { return true }
+                return state == before
             }
         }
     }

@@ -97,7 +97,7 @@ extension Transaction {
             """,
             observation.columns + [
                 try destinationNumber(admitted.table), admitted.nameBase.column,
-                row.isExisting || admitted.file.isExisting, row.id,
+                admitted.file.isExisting, row.id,
             ])
         try setFile(row.file, delivery: row.id, observation: observation)
         try setState(state, of: row, resettingTally: true, note: note, at: now)

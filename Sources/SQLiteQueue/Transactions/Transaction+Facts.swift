@@ -29,8 +29,8 @@ extension Transaction {
 
     // MARK: The same content
 
-    /// What was delivered from this path, or from this mapping as this very file, counts also where the mapping had
-    /// another table then.
+    /// What was delivered from this path counts also where its mapping had another table then; so does what this very
+    /// file was, or may be, registered as.
     private func same(_ question: ContentQuestion) throws -> [SameVersion] {
         let inode = question.row.delivery.observation
         let content: [SQLValue] = [question.content.sha256.column, question.content.size]
@@ -44,10 +44,11 @@ extension Transaction {
             database.rows(
                 """
                 SELECT id FROM delivery WHERE device = ? AND inode = ? AND sha256 = ? AND contentSize = ?
-                    AND (remoteTable = ? OR mapping = ? AND public = ?)
+                    AND (remoteTable = ? OR mapping = ? AND kind IN (
+                        'lookingUp', 'posting', 'importing', 'withdrawing', 'delivered'))
                 """,
                 [Int64(bitPattern: inode.device), Int64(bitPattern: inode.inode)] + content + [
-                    question.table, question.row.mapping, PublicState.delivered.rawValue,
+                    question.table, question.row.mapping,
                 ]),
             database.rows(
                 "SELECT id FROM delivery WHERE remoteTable = ? AND uploadName = ? AND sha256 = ? AND contentSize = ?",
