@@ -49,6 +49,14 @@ enum Schema {
         migrator.registerMigration("6 registrations that were posted twice") { database in
             try database.execute(sql: secondLooks)
         }
+        migrator.registerMigration("7 repeated journal lines") { database in
+            // How often the same was said in a row that fails again and again, and when last, in milliseconds.
+            try database.execute(
+                sql: """
+                    ALTER TABLE journal ADD COLUMN times INTEGER NOT NULL DEFAULT 1 CHECK (times >= 1);
+                    ALTER TABLE journal ADD COLUMN last INTEGER;
+                    """)
+        }
         return migrator
     }
 

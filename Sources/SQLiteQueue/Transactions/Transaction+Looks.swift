@@ -49,6 +49,7 @@ extension Transaction {
         if row.kind == "forgotten" {
             return try setFile(file, delivery: current, observation: admitted.look.observation)
         }
+        if try keepsSending(row, admitted, at: now) { return }
         if row.delivery.content == nil {
             try admitAgain(admitted, row, at: now)
         } else {
@@ -72,6 +73,7 @@ extension Transaction {
     private func insert(
         _ admitted: AdmittedFile, _ mapping: Int64, _ file: Int64, isChange: Bool, at now: Timestamp
     ) throws {
+        if try follow(admitted, mapping, file, at: now) { return }
         // A provisional row that the path points away from ends here: the content under examination is this one.
         try giveUpProvisional(ofFile: file, at: now)
         let (state, note) = try admission(of: admitted, file, isChange: isChange)
