@@ -16,6 +16,8 @@ actor EffectPerformer {
 
     /// What was found out about a source beside its observation.
     private enum Finding {
+        /// Its bytes were on their way.
+        case wasSent
         /// Its bytes are not those that were read before.
         case otherContent
         /// There is more to read than its size says.
@@ -42,6 +44,7 @@ actor EffectPerformer {
 
     /// - Returns: the fact that came of it; `nil` where this delivery's turn is over.
     func perform(_ effect: DeliveryEffect, of delivery: Delivery) async -> DeliveryEvent? {
+        finding = nil
         do throws(Failure) {
             switch effect {
             case .examine(let admission):
@@ -87,17 +90,15 @@ actor EffectPerformer {
     /// A source that is not what it was: its content, its ctime alone, or not even that.
     /// - Returns: `nil` where it has changed, or nothing more can be said.
     private func changed(_ delivery: Delivery, _ failure: Failure) async -> DeliveryEvent? {
-        defer { finding = nil }
         guard let mapping, let source, delivery.state.stage?.readsSource == true,
             let seen = try? await source.observe()
         else { return nil }
-        guard seen == delivery.observation else {
-            return seen.isTouch(of: delivery.observation) ? await touched(delivery, in: mapping) : nil
-        }
+        guard seen.isTouch(of: delivery.observation) else { return nil }
+        if finding != .wasSent, seen != delivery.observation { return await touched(delivery, in: mapping) }
         switch finding {
         case .otherContent: return nil
         case .goesOn: return .sourceMisreported(failure.summary)
-        case nil: return .sourceMisreported("\(failure.summary); its size says \(delivery.size)")
+        case .wasSent, nil: return .sourceMisreported("\(failure.summary); its size says \(delivery.size)")
         }
     }
 
@@ -223,9 +224,11 @@ actor EffectPerformer {
     ) async throws(Failure) -> DeliveryEvent {
         let source = try await opened(delivery)
         try await position(source, at: range.lowerBound, proving: proof, delivery)
+        finding = .wasSent
         let answer = try await ports.remote(for: delivery.table).send(
             watched(await source.read(to: range.upperBound), from: range.lowerBound, of: delivery), range: range,
             total: delivery.size, to: session)
+        finding = nil
         try await expectAsSent(source, delivery)
         let offset: Int64? =
             switch answer.reply {

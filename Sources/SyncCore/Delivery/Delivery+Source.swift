@@ -10,8 +10,8 @@ extension FileObservation {
 
 extension Delivery {
     /// The session is kept. What was sent is read again under the new observation and has to hash to what was recorded
-    /// before one more byte is sent (`DeliveryEffect.sendChunk`, `conclude`). At once the first time; who is touched
-    /// again and again is read again and again, so pauses grow until a byte was confirmed in between.
+    /// before one more byte is sent (`DeliveryEffect.sendChunk`, `conclude`). At once the first time, and after each
+    /// pause; what is touched again and again is read again and again, so pauses grow until a byte was confirmed.
     func touched(
         _ seen: FileObservation, hasSettled: Bool, at stage: Stage, in context: DecisionContext
     ) -> Decision {
@@ -20,12 +20,17 @@ extension Delivery {
         next.tally.failures = next.tally.failures.incremented
         if hasSettled { next.observation = seen }
         // A post of which nothing has left is looked up again like after any trouble.
-        guard hasSettled, tally.failures == 0, !stage.mayBeRegistered else {
+        guard hasSettled, tally.failures.isMultiple(of: 2), !stage.mayBeRegistered else {
             return next.pausing(
                 at: stage, "its mode, owner or links changed: what was sent is compared before it goes on", in: context)
         }
+        let why = "its mode, owner or links changed"
+        // It was found out before a byte of the chunk left, so that there is nothing to ask.
+        if case .transferring(let session, let progress) = stage {
+            return next.sendingNext(in: session, progress, why, in: context)
+        }
         var decision = next.decideStage(stage.afterTrouble, on: .resumed, in: context)
-        decision.note = "its mode, owner or links changed; \(decision.note)"
+        decision.note = "\(why); \(decision.note)"
         return decision
     }
 

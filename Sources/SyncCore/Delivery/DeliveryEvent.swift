@@ -24,7 +24,7 @@ public enum DeliveryEvent: Hashable, Sendable {
     case sourceChanged
     case sourceGone
     /// Its ctime alone has moved since it settled: its mode, its owner or its names have changed, or somebody has put
-    /// its mtime back. The observation is the present one.
+    /// its mtime back. The observation is the present one. Found out before anything that was read under it was used.
     ///
     /// - Parameter hasSettled: whether a look found it with this observation and nobody writing, or the queue has
     ///   accepted it since.

@@ -22,8 +22,6 @@ extension KnownBreak {
         KnownBreak(
             number: "P-14", words: "each doubt lists the whole table by itself", rules: [.tooManyLists]
         ) { _, _ in true },
-    ]
-        ) { script, _ in script.has(.lie) },
         KnownBreak(
             number: "N-28", words: "while a table is closed, its key is made of its spelling",
             rules: [.claimedDelivered, .sentThoughHeld]
