@@ -81,6 +81,25 @@ final class HashingReader: Sendable {
         return state.withLock { $0.point.content }
     }
 
+    /// Whether nothing can be read where the running hash stands.
+    func endsHere() async throws(Failure) -> Bool {
+        await quiet(.reading)
+        let (file, offset) = state.withLock { ($0.file, $0.point.offset) }
+        guard let file else { throw trouble(EBADF) }
+        var byte: UInt8 = 0
+        // At the end of a file of the page cache this is answered without waiting.
+        if clinux_read_cached(file.descriptor, &byte, 1, off_t(offset)) == 0 { return true }
+        let trouble = trouble
+        return try await threads.run { () throws(Failure) in
+            var byte: UInt8 = 0
+            while true {
+                let count = pread(file.descriptor, &byte, 1, off_t(offset))
+                if count >= 0 { return count == 0 }
+                guard errno == EINTR else { throw trouble(errno) }
+            }
+        }
+    }
+
     /// The file, for the caller to let go; `nil` where it was closed before.
     func close() -> OpenFile? {
         let (file, errands) = state.withLock { $0.close() }

@@ -62,6 +62,10 @@ final class LocalOpenSource: OpenSource {
         await reader.content()
     }
 
+    func endsHere() async throws(Failure) -> Bool {
+        try await reader.endsHere()
+    }
+
     func close() async {
         guard let file = reader.close() else { return }
         // Closing the last descriptor of a deleted file frees its blocks, which can take long.

@@ -245,8 +245,8 @@ struct Setup: Sendable {
         var generator = SystemRandomNumberGenerator()
         let configuration = configuration
         return QueueControl(
-            queue: queue, configuration: { configuration }, clock: SystemClock(drawingRunFrom: &generator),
-            duties: NoAgent(setup: self))
+            queue: queue, sources: LocalSourceReader(), configuration: { configuration },
+            clock: SystemClock(drawingRunFrom: &generator), duties: NoAgent(setup: self))
     }
 
     /// Answers commands until the task is cancelled.

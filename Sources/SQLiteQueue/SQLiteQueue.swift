@@ -29,6 +29,8 @@ public final class SQLiteQueue: DeliveryQueue {
     private let run = Mutex<UInt64>(0)
     /// Asked for with each decision, and changed only by this queue. The outer `nil`: not read yet.
     private let rememberedFact = Mutex<EndpointFact??>(nil)
+    /// Asked for with each decision, and changed only by this queue.
+    private let unknownPast = Mutex<UnknownPast?>(nil)
 
     /// Opens or makes the database, brings its tables up to date, and brings `receipts.jsonl` up to it.
     ///
@@ -38,8 +40,34 @@ public final class SQLiteQueue: DeliveryQueue {
     /// - Throws: `Failure` of kind `stateUnavailable`, with SQLite's words and what to do.
     public convenience init(in directory: StateDirectory, api: String, logger: Logger) async throws(Failure) {
         let path = directory.path.appending(QueueDatabase.fileName)
+        // Opening the queue brings them up to the database.
+        let hasReceipts = DatabaseMark.hasReceipts(directory.path)
         try directory.makePrivateFile(QueueDatabase.fileName)
         try await self.init(path: path, api: api, logger: logger, keeping: directory)
+        directory.keepsInPlace(path)
+        let origin = try await read {
+            try DatabaseMark.origin(of: $0, in: directory.path, hasReceipts: hasReceipts)
+        }
+        try await begin(as: origin)
+        await renewMark()
+    }
+
+    /// Draws the mark anew by which the database is known as itself: at a start, now and then, and at the end of a run.
+    public func renewMark() async {
+        guard let place = directory?.path, let mark = DatabaseMark.draw(in: place) else { return }
+        // Where this fails, the next run takes the database for a restored one, and waits for a moment.
+        try? await write { try mark.keep(in: $0.database) }
+    }
+
+    private func begin(as origin: DatabaseOrigin) async throws(Failure) {
+        if origin == .restored {
+            logger.notice("the database is not the one that was written last: registrations wait until tables are listed")
+        }
+        let past = try await write { transaction in
+            try transaction.begin(as: origin)
+            return try transaction.unknownPast()
+        }
+        unknownPast.withLock { $0 = past }
     }
 
     private let directory: StateDirectory?
@@ -55,10 +83,12 @@ public final class SQLiteQueue: DeliveryQueue {
         if Self.size(of: path) <= QueueDatabase.checkedAtStart { try QueueDatabase.checkWhole(pool, path) }
     }
 
-    /// - Parameter receipts: where `receipts.jsonl` is; `nil`: beside the database.
+    /// - Parameters:
+    ///   - origin: what the database is, where that is not found out by the files beside it.
+    ///   - receipts: where `receipts.jsonl` is; `nil`: beside the database.
     package init(
         _ opened: OpenedDatabase, calls: DatabaseCalls, api: String, logger: Logger,
-        keeping directory: StateDirectory? = nil, receipts: FilePath? = nil
+        keeping directory: StateDirectory? = nil, origin: DatabaseOrigin = .itself, receipts: FilePath? = nil
     ) async throws(Failure) {
         path = opened.path
         self.api = api
@@ -74,6 +104,7 @@ public final class SQLiteQueue: DeliveryQueue {
         reader = QueueReader(database: pool, calls: calls, path: path, health: health)
         commits = CommitGroup(pool: pool, calls: calls, health: health) { Task { await log.noteCommit() } }
         try await log.start()
+        if origin != .itself { try await begin(as: origin) }
     }
 
     private static func size(of path: FilePath) -> Int64 {
@@ -86,8 +117,30 @@ public final class SQLiteQueue: DeliveryQueue {
     /// - Returns: what was found, with the command that mends it; `nil` where the task is cancelled.
     public func damage() async -> Failure? { await health.damage() }
 
-    /// Returns when every receipt that was committed is in `receipts.jsonl` and synced: before `run --once` ends.
-    public func flushReceipts() async throws(Failure) { try await receiptLog.flush() }
+    /// How often a directory that is in use is looked for.
+    private static let lookInterval: Duration = .seconds(3)
+
+    /// Waits until the state directory, its lock file or its database is not in its place any more: nothing that is
+    /// written from then on can be relied on.
+    /// - Returns: what is lost; `nil` where the task is cancelled.
+    public func loss() async -> Failure? {
+        var marked = ContinuousClock.now
+        while !Task.isCancelled {
+            if let loss = directory?.loss() { return Failure(stateProblem: loss) }
+            if marked.duration(to: .now) > DatabaseMark.interval {
+                await renewMark()
+                marked = .now
+            }
+            try? await Task.sleep(for: Self.lookInterval)
+        }
+        return nil
+    }
+
+    /// Returns when every receipt that was committed is in `receipts.jsonl` and synced: before a run ends.
+    public func flushReceipts() async throws(Failure) {
+        try await receiptLog.flush()
+        await renewMark()
+    }
 
     /// Rows that could not be read since the start, each told with its number and what to do.
     public var unreadableRows: [Failure] { unreadable.withLock { rows in rows.keys.sorted().compactMap { rows[$0] } } }
@@ -161,6 +214,24 @@ public final class SQLiteQueue: DeliveryQueue {
         try await write { try $0.noteFolder(identity, of: mapping, at: folder, run: now.monotonic.run) }
     }
 
+    private static let restingAtOnce = 1000
+
+    /// In batches, so that no other write waits for a million rows.
+    public func noteDevice(
+        _ device: UInt64, isAway: Bool, of mapping: MappingID, now: Moment
+    ) async throws(Failure) {
+        note(now.monotonic)
+        guard isAway else { return try await write { try $0.wakeFiles(of: mapping, run: now.monotonic.run) } }
+        for state in Transaction.beforeTransfers {
+            var last: Int64? = 0
+            while let after = last, !Task.isCancelled {
+                last = try await write {
+                    try $0.restFiles(on: device, of: mapping, in: state, after: after, limit: Self.restingAtOnce)
+                }
+            }
+        }
+    }
+
     // MARK: Intake
 
     public func noteSeen(
@@ -232,7 +303,13 @@ public final class SQLiteQueue: DeliveryQueue {
         note(now.monotonic)
         let api = api
         let stored = Result { try StoredState(decision.delivery.state, decision.delivery.tally) }
-        let outcome = try await write { try $0.save(decision, as: stored.get(), api: api, at: now) }
+        let before = unknownPast.withLock { $0 }
+        let (outcome, past) = try await write { transaction in
+            let outcome = try transaction.save(decision, as: stored.get(), api: api, at: now)
+            guard let before, outcome == .saved else { return (outcome, before) }
+            return (outcome, try transaction.checkFirstPost(decision.delivery, before, at: now.wall))
+        }
+        if past != before { unknownPast.withLock { $0 = past } }
         if case .saved = outcome, let fact = decision.endpointFact { rememberedFact.withLock { $0 = .some(fact) } }
         return outcome
     }
@@ -310,7 +387,14 @@ public final class SQLiteQueue: DeliveryQueue {
     // MARK: The table's uploads
 
     public func remoteIndex(of table: TableKey) async throws(Failure) -> RemoteIndexState {
-        try await read { try $0.remoteIndex(table) }
+        let mayHavePast = unknownPast.withLock { $0 != nil }
+        return try await read { database in
+            let index = try database.remoteIndex(table)
+            // What a lost database has posted may not be listed yet.
+            return RemoteIndexState(
+                isComplete: index.isComplete, newestReleased: index.newestReleased, gate: index.gate,
+                hasTaggedUploads: index.hasTaggedUploads || mayHavePast)
+        }
     }
 
     public func recordListing(

@@ -12,10 +12,12 @@ public struct AgentRun: Sendable {
     private let tables: TableKeeper
     private let gates: HostGates
     private let twins: TwinKeeper
+    private let away: AwayFiles
     private let folders: FolderSupervisor
     private let roots: KnownRoots
     private let scans: ScanDesk
     private let refusalDesk: RefusalDesk
+    private let dispatcherBell: DispatcherBell
     private let settleBell = WorkBell()
 
     /// How often what could not be watched is tried again.
@@ -44,10 +46,16 @@ public struct AgentRun: Sendable {
         let bell = settleBell
         let twins = TwinKeeper(configuration: live, ports: ports, directory: directory, observer: observer)
         self.twins = twins
+        let dispatcherBell = DispatcherBell()
+        let away = AwayFiles(
+            configuration: live, ports: ports, roots: roots, observer: observer,
+            onBack: { await dispatcherBell.ring() })
+        self.away = away
+        self.dispatcherBell = dispatcherBell
         let runner = DeliveryRunner(
             configuration: live, ports: ports, directory: directory, follower: follower, observer: observer,
             roots: roots, closesRefusedTables: true, onResettled: { await bell.ring() },
-            onPostedAgain: { await twins.ring() })
+            onPostedAgain: { await twins.ring() }, onFileAway: { await away.note($0, $1) })
         let dispatcher = DeliveryDispatcher(
             configuration: live, ports: ports, directory: directory, runner: runner, gates: gates, observer: observer)
         let intake = FolderIntake(configuration: live, ports: ports, host: host, observer: observer)
@@ -84,6 +92,7 @@ public struct AgentRun: Sendable {
             roots.learn(root, of: mapping.folder)
         }
         await refusalDesk.open(with: tables)
+        await dispatcherBell.open(with: dispatcher)
         await wantTables()
         await gates.ringing([{ await dispatcher.ring() }, { await tables.retryFailed() }]) {
             await withDiscardingTaskGroup { group in
@@ -91,6 +100,7 @@ public struct AgentRun: Sendable {
                 group.addTask { await follower.run { event, delivery in await dispatcher.apply(event, to: delivery) } }
                 group.addTask { await tables.run() }
                 group.addTask { await twins.run() }
+                group.addTask { await away.run() }
                 group.addTask { await settle() }
                 group.addTask { await retryWatches() }
                 group.addTask { await folders.run { live.current } }
@@ -206,6 +216,15 @@ private actor RefusalDesk {
     func take(_ refusal: TableDirectory.Refusal) async {
         await keeper?.noteRefusal(refusal.table, refusal.failure)
     }
+}
+
+/// Between those who are made before the dispatcher, and the dispatcher, which needs them.
+private actor DispatcherBell {
+    private var dispatcher: DeliveryDispatcher?
+
+    func open(with dispatcher: DeliveryDispatcher) { self.dispatcher = dispatcher }
+
+    func ring() async { await dispatcher?.ring() }
 }
 
 /// One keeper for each mapping, as the mapping file has them now.

@@ -14,6 +14,8 @@ struct DeliveryRunner: Sendable {
     var onResettled: @Sendable () async -> Void = {}
     /// An earlier registration may turn up beside the one that was just posted.
     var onPostedAgain: @Sendable () async -> Void = {}
+    /// A file was missed though nothing can be said of it: its file system is away.
+    var onFileAway: @Sendable (Delivery, Failure) async -> Void = { _, _ in }
 
     /// Ends when the delivery waits, rests, is handed to the table's follower, or belongs to somebody else by now.
     ///
@@ -33,6 +35,7 @@ struct DeliveryRunner: Sendable {
         var trouble: Failure?
         var hasSlot = false
         var postsAgain = false
+        var away: Failure?
         do throws(Failure) {
             if try await rerouted(delivery, under: configuration) { return nil }
             var turn = Turn(delivery)
@@ -53,7 +56,11 @@ struct DeliveryRunner: Sendable {
                 if turn.current.secondPost != nil { postsAgain = true }
                 event = await work.perform(effect, of: turn.current)
                 if case .resettle = effect { await onResettled() }
-                if case .effectFailed(let failure)? = event { await directory.note(failure, about: delivery.table) }
+                if case .sourceTouched(_, hasSettled: false)? = event { await onResettled() }
+                if case .effectFailed(let failure)? = event {
+                    await directory.note(failure, about: delivery.table)
+                    if failure.kind == .sourceGone, failure.scope != .delivery { away = failure }
+                }
             }
         } catch {
             observer(.queueProblem(error))
@@ -62,6 +69,7 @@ struct DeliveryRunner: Sendable {
         await work.close()
         if hasSlot { await slots.give() }
         if postsAgain { await onPostedAgain() }
+        if let away { await onFileAway(delivery, away) }
         return trouble
     }
 
@@ -172,6 +180,8 @@ struct DeliveryRunner: Sendable {
             verification: mapping?.verification ?? .md5, endpoint: mapping?.endpoint ?? .auto,
             endpointFact: try await ports.queue.endpointFact(of: settings.api), onChange: mapping?.onChange ?? .hold)
         policy.waitsOutRefusals = !closesRefusedTables
+        // Until it has settled where it is now, and a while more.
+        if let mapping { policy.moveTime = max(mapping.settle.quiet, SettlePolicy.quietWithoutLease) + .seconds(60) }
         let table = await directory.table(delivery.table)?.key ?? delivery.tableKey ?? TableKey(delivery.table.text)
         return DecisionContext(now: ports.clock.now(), jitter: ports.random(), table: table, policy: policy)
     }

@@ -11,6 +11,18 @@ actor EffectPerformer {
     private let observer: EngineObserver
     /// Kept open from chunk to chunk: its running hash is the proof of what was sent.
     private var source: (any OpenSource)?
+    /// Why the effect under way ended, where the failure alone does not say it.
+    private var finding: Finding?
+
+    /// What was found out about a source beside its observation.
+    private enum Finding {
+        /// Its bytes were on their way.
+        case wasSent
+        /// Its bytes are not those that were read before.
+        case otherContent
+        /// There is more to read than its size says.
+        case goesOn
+    }
 
     init(
         mapping: Mapping?, api: String, ports: EnginePorts, directory: TableDirectory, follower: ImportFollower,
@@ -32,6 +44,7 @@ actor EffectPerformer {
 
     /// - Returns: the fact that came of it; `nil` where this delivery's turn is over.
     func perform(_ effect: DeliveryEffect, of delivery: Delivery) async -> DeliveryEvent? {
+        finding = nil
         do throws(Failure) {
             switch effect {
             case .examine(let admission):
@@ -68,6 +81,42 @@ actor EffectPerformer {
                 try await ports.queue.resettle(delivery, note: "the file changed", at: ports.clock.now())
                 return nil
             }
+        } catch {
+            if error.kind == .sourceChanged, let fact = await changed(delivery, error) { return fact }
+            return .effectFailed(await judged(error, of: delivery))
+        }
+    }
+
+    // MARK: What became of the source
+
+    /// A source that is not what it was: its content, its ctime alone, or not even that.
+    /// - Returns: `nil` where it has changed, or nothing more can be said.
+    private func changed(_ delivery: Delivery, _ failure: Failure) async -> DeliveryEvent? {
+        guard let mapping, let source, delivery.state.stage?.readsSource == true,
+            let seen = try? await source.observe()
+        else { return nil }
+        guard seen.isTouch(of: delivery.observation) else { return nil }
+        if finding != .wasSent, seen != delivery.observation { return await touched(delivery, in: mapping) }
+        switch finding {
+        case .otherContent: return nil
+        case .goesOn: return .sourceMisreported(failure.summary)
+        case .wasSent, nil: return .sourceMisreported("\(failure.summary); its size says \(delivery.size)")
+        }
+    }
+
+    /// Where no lease is to be had, the quiet time decides whether the file has settled again.
+    private func touched(_ delivery: Delivery, in mapping: Mapping) async -> DeliveryEvent? {
+        // Its running hash is of what was read before.
+        await close()
+        do throws(Failure) {
+            guard let look = try await ports.sources.look(at: delivery.path, in: mapping.folder),
+                look.observation.isTouch(of: delivery.observation)
+            else { return nil }
+            if look.writers == .nobody { return .sourceTouched(look.observation, hasSettled: true) }
+            let noticed = try await ports.queue.noteSeen(
+                [SeenFile(path: delivery.path, observation: look.observation, links: look.links)], in: mapping.id,
+                lookAgainAfter: mapping.settle.quiet, at: ports.clock.now())
+            return .sourceTouched(look.observation, hasSettled: noticed.known > 0)
         } catch {
             return .effectFailed(await judged(error, of: delivery))
         }
@@ -115,9 +164,26 @@ actor EffectPerformer {
         }
     }
 
+    /// After a chunk: what was sent of a file whose ctime alone has moved is proven before the next one.
+    private func expectAsSent(_ source: any OpenSource, _ delivery: Delivery) async throws(Failure) {
+        guard try await source.observe().isTouch(of: delivery.observation) else {
+            throw Failure(.sourceChanged, "\(delivery.path) changed while it was sent")
+        }
+    }
+
+    /// The size is what can be read, and not what stat says.
+    private func expectEnd(of source: any OpenSource, _ delivery: Delivery) async throws(Failure) {
+        guard try await source.endsHere() else {
+            finding = .goesOn
+            throw Failure(
+                .sourceChanged, "\(delivery.path) holds more than the \(delivery.size) bytes that its size says")
+        }
+    }
+
     private func examine(_ delivery: Delivery, _ admission: Admission) async throws(Failure) -> DeliveryEvent? {
         let source = try await opened(delivery)
         _ = try await source.rewind(to: delivery.observation.size)
+        try await expectEnd(of: source, delivery)
         try await expectUnchanged(source, delivery)
         return try await standing(of: await source.content(), delivery, admission)
     }
@@ -172,10 +238,12 @@ actor EffectPerformer {
     ) async throws(Failure) -> DeliveryEvent {
         let source = try await opened(delivery)
         try await position(source, at: range.lowerBound, proving: proof, delivery)
+        finding = .wasSent
         let answer = try await ports.remote(for: delivery.table).send(
             watched(await source.read(to: range.upperBound), from: range.lowerBound, of: delivery), range: range,
             total: delivery.size, to: session)
-        try await expectUnchanged(source, delivery)
+        finding = nil
+        try await expectAsSent(source, delivery)
         let offset: Int64? =
             switch answer.reply {
             case .stored(let offset): offset
@@ -209,6 +277,7 @@ actor EffectPerformer {
         guard await source.hashedOffset != offset else { return }
         if let proof, proof.offset <= offset {
             guard try await source.rewind(to: proof.offset) == proof else {
+                finding = .otherContent
                 throw Failure(.sourceChanged, "\(delivery.path) is not what was sent before")
             }
         }
@@ -234,6 +303,7 @@ actor EffectPerformer {
     private func conclude(_ delivery: Delivery, _ progress: TransferProgress) async throws(Failure) -> DeliveryEvent {
         let source = try await opened(delivery)
         try await position(source, at: delivery.size, proving: progress.prefix, delivery)
+        try await expectEnd(of: source, delivery)
         try await expectUnchanged(source, delivery)
         let content = await source.content()
         let isProven =
@@ -270,15 +340,23 @@ actor EffectPerformer {
         } catch {
             throw error as? Failure ?? Failure(.transient, "reading \(delivery.path) was interrupted")
         }
+        try await expectEnd(of: source, delivery)
         try await expectUnchanged(source, delivery)
         guard await source.content() == delivery.content else {
+            finding = .otherContent
             throw Failure(.sourceChanged, "\(delivery.path) is not what it was when it got its name")
         }
         return bytes
     }
 
     private func withdraw(_ registration: Registration, of delivery: Delivery) async throws(Failure) {
-        try await directory.withdraw(uri: registration.uri, of: delivery)
+        do throws(Failure) {
+            try await directory.withdraw(uri: registration.uri, of: delivery)
+        } catch {
+            // Who may not take this one off may post others: what forbids the table is met by those.
+            guard error.kind == .forbidden else { throw error }
+            throw Failure(.forbidden, error.summary, hint: error.hint, retryAfter: error.retryAfter)
+        }
         // It had come back under another name, so something of ours is there that was not when the index was made:
         // the next look-up must find it.
         if let name = delivery.uploadName, !UploadName.isSame(registration.name, name), !registration.isAdopted {

@@ -66,6 +66,8 @@ public enum EngineReport: Sendable {
     /// What troubled questions about a table that stayed in use is over.
     case tableAnswers(TableReference)
     case sourceProblem(MappingID, RelativePath, Failure)
+    /// The files of a mapping that lay on a device cannot be reached; `nil`: they can again.
+    case filesAway(MappingID, device: UInt64, Failure?)
     /// Bytes that have left for the storage host, not yet confirmed; `total` in bytes.
     case sending(DeliveryID, RelativePath, offset: Int64, total: Int64)
     /// A decision was saved.

@@ -43,9 +43,6 @@ def other_file_system(world: World) -> Iterator[Path]:
         shutil.rmtree(place)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=PromiseBroken,
-    reason="P-09: each row of a file system that is away is retried by itself, before every new file")
 def test_rows_of_a_file_system_that_is_away_hold_up_no_new_file(world: World, other_file_system: Path) -> None:
     """P-09: failing rows come before ready ones, by age, and each failure is a journal line."""
     count = scaled(8_000, 30_000)

@@ -69,6 +69,49 @@ import Testing
         _ = try StateDirectory.claim(state, in: surroundings())
     }
 
+    // MARK: Staying in place
+
+    @Test func `a lock file that is removed lets no second holder in`() throws {
+        let first = try StateDirectory.claim(state, in: surroundings())
+        try FileManager.default.removeItem(atPath: state.appending("lock").string)
+        #expect(StateDirectory.holder(of: state) == 0)
+        let held = problem { _ = try StateDirectory.claim(state, in: surroundings()) }
+        #expect(held == .heldByAnother(state, processID: nil))
+        withExtendedLifetime(first) {}
+    }
+
+    @Test func `a directory that stays in its place is not lost`() async throws {
+        let directory = try StateDirectory.claim(state, in: surroundings())
+        let queue = try await SQLiteQueue(in: directory, api: "https://api.example", logger: .quiet)
+        #expect(directory.loss() == nil)
+        withExtendedLifetime(queue) {}
+    }
+
+    @Test(arguments: ["lock", "queue.sqlite"], [true, false])
+    func `a lock or a database that is removed or replaced is lost`(name: String, isReplaced: Bool) async throws {
+        let directory = try StateDirectory.claim(state, in: surroundings())
+        let queue = try await SQLiteQueue(in: directory, api: "https://api.example", logger: .quiet)
+        let file = state.appending(name)
+        let other = parent.appending("other")
+        try Data().write(to: URL(filePath: other.string))
+        if isReplaced {
+            #expect(rename(other.string, file.string) == 0)
+        } else {
+            #expect(unlink(file.string) == 0)
+        }
+        #expect(directory.loss() == .lost(file, isDirectory: false))
+        #expect(await queue.loss()?.kind == .stateUnavailable)
+        #expect(StateProblem.lost(file, isDirectory: false).exitStatus == 74)
+    }
+
+    @Test(arguments: [true, false])
+    func `a directory that is moved away or replaced is lost`(isReplaced: Bool) throws {
+        let directory = try StateDirectory.claim(state, in: surroundings())
+        #expect(rename(state.string, parent.appending("elsewhere").string) == 0)
+        if isReplaced { try StateDirectory.create(state) }
+        #expect(directory.loss() == .lost(state, isDirectory: true))
+    }
+
     @Test(arguments: [0o755, 0o750, 0o701, 0o720] as [UInt32]) func openDirectoryIsRefused(mode: UInt32) throws {
         try StateDirectory.create(state)
         chmod(state.string, mode)

@@ -127,7 +127,7 @@ extension DeliveryEvent {
         case .chunkAnswered(_, _, _, let time), .statusAnswered(_, _, let time): time != nil
         case .resumed, .examined, .sessionOpened, .concluded, .registrationFound, .registrationAbsent, .postingGated,
             .registered, .importReported, .importVanished, .registrationWithdrawn, .effectFailed, .sourceChanged,
-            .sourceGone, .byHand:
+            .sourceGone, .sourceTouched, .sourceMisreported, .byHand:
             false
         }
     }

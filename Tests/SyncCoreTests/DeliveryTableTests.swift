@@ -41,7 +41,12 @@ import Testing
         case .sessionLost: return inSession.contains(name) ? "waiting opening -> none" : unclear
         case .sessionRefused: return inSession.contains(name) ? "opening -> open preferred" : unclear
         case .unreadable: return reading.contains(name) ? "parked unreadable -> none" : unclear
-        case .sourceGone: return reading.contains(name) ? "abandoned gone -> none" : unclear
+        case .sourceGone:
+            guard reading.contains(name) else { return unclear }
+            // What was sent in part may have moved.
+            return ["transferring", "probing"].contains(name)
+                ? "waiting probing 262144 -> none"
+                : name == "concluding" ? "waiting probing 614400 -> none" : "abandoned gone -> none"
         case .sourceChanged: return reading.contains(name) ? "abandoned superseded -> resettle" : unclear
         case .conflict:
             guard let number = posts[name] else { return patience }

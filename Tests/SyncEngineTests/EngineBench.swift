@@ -183,6 +183,7 @@ final class EngineBench: Sendable {
             case .tableProblem(let table, let failure): "\(table): \(failure)"
             case .folderProblem(let mapping, let failure): "\(mapping): \(failure)"
             case .sourceProblem(_, let path, let failure): "\(path): \(failure)"
+            case .filesAway(let mapping, _, let failure): "\(mapping): away: \(failure?.summary ?? "no more")"
             case .queueProblem(let failure): "queue: \(failure)"
             case .folderState(let mapping, let state): "\(mapping): \(state)"
             case .scanned, .tableReady, .tableAnswers, .sending, .alive, .folderRoot: nil

@@ -110,7 +110,7 @@ extension Review {
                 case .queueProblem: waits.raise()
                 case .scanned(let mapping, _): scanned.withLock { _ = $0.insert(mapping) }
                 case .folderProblem, .folderState, .folderRoot, .tableReady, .tableProblem, .tableAnswers,
-                    .sourceProblem, .sending, .moved, .alive:
+                    .sourceProblem, .filesAway, .sending, .moved, .alive:
                     break
                 }
             }

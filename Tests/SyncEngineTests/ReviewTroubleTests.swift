@@ -77,6 +77,9 @@ struct FailingQueue: DeliveryQueue {
     ) async throws(Failure) {
         try await inner.noteFolder(identity, of: mapping, at: folder, now: now)
     }
+    func noteDevice(_ device: UInt64, isAway: Bool, of mapping: MappingID, now: Moment) async throws(Failure) {
+        try await inner.noteDevice(device, isAway: isAway, of: mapping, now: now)
+    }
     func existingVerdict(of mapping: MappingID) async throws(Failure) -> ExistingVerdict {
         try await inner.existingVerdict(of: mapping)
     }

@@ -32,6 +32,8 @@ final class AgentBoard: Sendable {
         var edit: EditStatus?
         var folders: [MappingID: Folder] = [:]
         var folderTroubles: [MappingID: Trouble] = [:]
+        /// Of files that cannot be reached, by the device that they lay on.
+        var filesAway: [MappingID: [UInt64: Trouble]] = [:]
         /// Which directory each folder is, where it is there.
         var roots: [MappingID: FolderIdentity] = [:]
         /// Other agents on them, by their process ids; 0 where that is not known.
@@ -69,6 +71,11 @@ final class AgentBoard: Sendable {
         case .scanned(let mapping, let scan): scanned(mapping, scan, at: now)
         case .folderProblem(let mapping, let failure):
             state.withLock { $0.folderTroubles[mapping] = $0.folderTroubles[mapping].lasting(failure, at: now) }
+        case .filesAway(let mapping, let device, let failure):
+            state.withLock { state in
+                let before = state.filesAway[mapping]?[device]
+                state.filesAway[mapping, default: [:]][device] = failure.map { before.lasting($0, at: now) }
+            }
         case .tableReady(let table, _), .tableAnswers(let table):
             state.withLock { $0.tables[table] = nil }
         case .tableProblem(let table, let failure):
@@ -119,6 +126,7 @@ final class AgentBoard: Sendable {
             let ids = Set(configuration.mappings.map(\.id))
             state.folders = state.folders.filter { ids.contains($0.key) }
             state.folderTroubles = state.folderTroubles.filter { ids.contains($0.key) }
+            state.filesAway = state.filesAway.filter { ids.contains($0.key) }
             state.roots = state.roots.filter { ids.contains($0.key) }
             // A table that transfers still end on is told of again by whoever asks it.
             let tables = Set(configuration.mappings.map(\.table))

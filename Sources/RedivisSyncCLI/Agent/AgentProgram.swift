@@ -52,13 +52,14 @@ struct AgentProgram: Sendable {
             setup, agent: agent, tokens: tokens, remote: remote, sources: ports.sources, reader: queue.reader,
             board: board, notifier: notifier, logger: logger)
         let control = QueueControl(
-            queue: queue, configuration: { board.snapshot.configuration }, clock: ports.clock,
+            queue: queue, sources: ports.sources, configuration: { board.snapshot.configuration }, clock: ports.clock,
             duties: WatchingDuties(
                 setup: setup, agent: agent, mappingFile: mappingFile, board: board, transfers: transfers,
                 watcher: watcher, queue: queue))
         let services: [any Service] = [
             EngineServiceRunner(agent: agent), mappingFile,
             ControlService(setup: setup, control: control, logger: logger), DamageService(queue: queue),
+            LossService(queue: queue),
             UnreadableRetry(queue: queue, sources: ports.sources, control: control, logger: logger),
             NeighbourService(board: board, logger: logger),
             NotifyService(notifier: notifier, board: board, transfers: transfers, queue: queue, logger: logger),
@@ -114,6 +115,18 @@ private struct DamageService: Service {
     func run() async throws {
         try await cancelWhenGracefulShutdown {
             if let damage = await queue.damage() { throw damage }
+        }
+    }
+}
+
+/// Ends the agent where its state directory, lock or database is not in its place any more: it would work on files that
+/// nobody sees, and a second agent beside it.
+private struct LossService: Service {
+    let queue: SQLiteQueue
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            if let loss = await queue.loss() { throw loss }
         }
     }
 }

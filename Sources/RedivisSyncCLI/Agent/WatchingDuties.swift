@@ -91,6 +91,14 @@ extension AgentBoard.State {
             AgentProblem(
                 .folder, trouble.words, mapping: mapping, since: trouble.since, remedy: trouble.failure?.hint)
         }
+        // A folder that is not there says it all.
+        for (mapping, troubles) in filesAway.sorted(by: { $0.key < $1.key }) where folderTroubles[mapping] == nil {
+            for (_, trouble) in troubles.sorted(by: { $0.key < $1.key }) {
+                problems.append(
+                    AgentProblem(
+                        .folder, trouble.words, mapping: mapping, since: trouble.since, remedy: trouble.failure?.hint))
+            }
+        }
         for (table, trouble) in tables.sorted(by: { $0.key.text < $1.key.text }) {
             let kind: AgentProblem.Kind =
                 switch trouble.failure?.kind {

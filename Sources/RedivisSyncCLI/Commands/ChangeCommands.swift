@@ -8,7 +8,7 @@ struct RetryCommand: AsyncParsableCommand {
         commandName: "retry",
         abstract: "Queues parked files again, and takes up again what `forget` left out. Held files are not touched.")
 
-    @Argument(help: "The files.")
+    @Argument(help: "The files; a directory means the files below it that the queue knows.")
     var paths: [PathArgument] = []
 
     @Flag(help: "All parked files.")
@@ -31,7 +31,7 @@ struct ForgetCommand: AsyncParsableCommand {
         commandName: "forget",
         abstract: "Leaves files out, now and in later scans, until `retry`. The files themselves are not touched.")
 
-    @Argument(help: "The files.")
+    @Argument(help: "The files; a directory means the files below it that the queue knows.")
     var paths: [PathArgument]
 
     @OptionGroup var options: GlobalOptions
@@ -46,7 +46,7 @@ struct ResolveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "resolve", abstract: "Decides about held files.")
 
-    @Argument(help: "The files.")
+    @Argument(help: "The files; a directory means the files below it that the queue knows.")
     var paths: [PathArgument]
 
     @Flag(help: "Send them: their rows are added to the table.")

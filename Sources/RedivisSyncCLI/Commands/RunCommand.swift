@@ -81,7 +81,7 @@ struct RunCommand: AsyncParsableCommand {
             configuration: setup.configuration, ports: ports, host: Setup.hostName, observer: board.observe)
         let configuration = setup.configuration
         let control = QueueControl(
-            queue: queue, configuration: { configuration }, clock: ports.clock,
+            queue: queue, sources: ports.sources, configuration: { configuration }, clock: ports.clock,
             duties: OnceDuties(setup: setup, run: run, board: board, queue: queue))
         return await withTaskGroup(of: RunEnding?.self) { group in
             group.addTask {
@@ -94,6 +94,7 @@ struct RunCommand: AsyncParsableCommand {
                 }
             }
             group.addTask { await queue.damage().map { .failed($0) } }
+            group.addTask { await queue.loss().map { .failed($0) } }
             group.addTask {
                 await signals.wait()
                 return Task.isCancelled ? nil : .stopped

@@ -30,6 +30,8 @@ struct NoAgent: AgentDuties {
 /// running agent, else in the command that holds the state's lock.
 package struct QueueControl: AgentControl {
     let queue: SQLiteQueue
+    /// Says whether a path names a regular file.
+    let sources: any SourceReader
     /// The one in force now.
     let configuration: @Sendable () -> Configuration
     /// The clock of the run that uses the queue: stored instants belong to it.
@@ -37,10 +39,11 @@ package struct QueueControl: AgentControl {
     let duties: any AgentDuties
 
     package init(
-        queue: SQLiteQueue, configuration: @escaping @Sendable () -> Configuration, clock: any SyncClock,
-        duties: any AgentDuties
+        queue: SQLiteQueue, sources: any SourceReader, configuration: @escaping @Sendable () -> Configuration,
+        clock: any SyncClock, duties: any AgentDuties
     ) {
         self.queue = queue
+        self.sources = sources
         self.configuration = configuration
         self.clock = clock
         self.duties = duties
@@ -95,7 +98,7 @@ package struct QueueControl: AgentControl {
     // MARK: Verbs
 
     private func retry(_ paths: [ControlPath]) async throws(Failure) -> ControlOutcome {
-        try await apply(.retryRequested, to: paths, "queued again") { delivery in
+        try await apply(.retryRequested, to: paths, "queued again", suited: "parked or forgotten") { delivery in
             switch delivery.state {
             case .parked, .abandoned(.forgotten): true
             case .working, .waiting, .delivered, .held, .abandoned: false
@@ -124,7 +127,8 @@ package struct QueueControl: AgentControl {
     }
 
     private func resolve(_ paths: [ControlPath], _ decision: Resolution) async throws(Failure) -> ControlOutcome {
-        try await apply(.resolved(decision), to: paths, decision == .add ? "queued" : "ignored") { delivery in
+        let done = decision == .add ? "queued" : "ignored"
+        return try await apply(.resolved(decision), to: paths, done, suited: "held") { delivery in
             delivery.state.publicState == .held
         }
     }
@@ -132,9 +136,9 @@ package struct QueueControl: AgentControl {
     private func forget(_ paths: [ControlPath]) async throws(Failure) -> ControlOutcome {
         var outcome = ControlOutcome()
         for path in paths {
-            let places = places(of: path)
-            if places.isEmpty { outcome.refuse("\(path.printable): lies in no mapped folder") }
-            for place in places { try await forget(place, &outcome) }
+            let named = try await files(namedBy: path)
+            for place in named.files { try await forget(place, &outcome) }
+            if named.files.isEmpty { outcome.refuse("\(path.printable): \(named.refusal)") }
         }
         return outcome
     }
@@ -155,19 +159,29 @@ package struct QueueControl: AgentControl {
         if let delivery = try await queue.delivery(id) { outcome.change("\(delivery.path): \(done)") }
     }
 
-    /// - Parameter suits: which of a path's versions are meant.
+    /// A path that is not a file's means every file below it that the decision can be about.
+    ///
+    /// - Parameters:
+    ///   - suited: what the decision is about, for people.
+    ///   - suits: which of a path's versions are meant.
     private func apply(
-        _ hand: HandDecision, to paths: [ControlPath], _ done: String, where suits: (Delivery) -> Bool
+        _ hand: HandDecision, to paths: [ControlPath], _ done: String, suited: String,
+        where suits: (Delivery) -> Bool
     ) async throws(Failure) -> ControlOutcome {
         var outcome = ControlOutcome()
         for path in paths {
-            var versions: [Delivery] = []
-            for place in places(of: path) {
-                versions += try await queue.reader.deliveries(at: place.path, mapping: place.mapping.id)
+            let versions = try await versions(at: places(of: path))
+            var meant = versions.filter(suits)
+            var below: [Delivery] = []
+            if meant.isEmpty {
+                below = try await self.versions(at: filesBelow(places(of: path)))
+                meant = below.filter(suits)
             }
-            let meant = versions.filter(suits)
-            for result in try await save(hand, meant) { outcome.note(result, done) }
-            if meant.isEmpty { outcome.refuse("\(path.printable): \(unsuited(versions, path))") }
+            let admitted = try await admitted(meant, &outcome)
+            for result in try await save(hand, admitted) { outcome.note(result, done) }
+            guard meant.isEmpty else { continue }
+            let why = below.isEmpty ? unsuited(versions, path) : "no file below it is \(suited)"
+            outcome.refuse("\(path.printable): \(why)")
         }
         return outcome
     }
@@ -176,11 +190,7 @@ package struct QueueControl: AgentControl {
     private func unsuited(_ versions: [Delivery], _ path: ControlPath) -> String {
         if let last = versions.last { return "nothing to do: it is \(last.state.publicState.rawValue)" }
         return places(of: path).isEmpty
-            ? "lies in no mapped folder" : "never seen; redivis-sync why \(ShellWord.of(path.typed.bytes)) tells more"
-    }
-
-    private func places(of path: ControlPath) -> [MappedPath] {
-        MappedPath.all(ofAbsolute: path.absolute.bytes, in: configuration())
+            ? Self.outside : "never seen; redivis-sync why \(ShellWord.of(path.typed.bytes)) tells more"
     }
 
     // MARK: Saving
@@ -237,5 +247,5 @@ extension ControlPath {
     }
 
     /// As it was typed, safe for a terminal.
-    fileprivate var printable: String { RelativePath.printable(typed.bytes) }
+    var printable: String { RelativePath.printable(typed.bytes) }
 }

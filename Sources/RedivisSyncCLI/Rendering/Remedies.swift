@@ -71,7 +71,7 @@ struct Remedy {
             self.init(
                 "its row in the state database contradicts itself: \(words)",
                 "redivis-sync retry \(path) begins anew with it")
-        case .withdrawalRefused(let words):
+        case .withdrawalRefused(let words, _):
             self.init(
                 "an upload of ours should be taken off the table, and Redivis refuses: \(words)",
                 "remove it on Redivis by hand; \(retry)")

@@ -78,6 +78,12 @@ final class RunBoard: Sendable {
             troubles.write(
                 .warning, "file cannot be looked at", about: "\(mapping) \(path)",
                 ["mapping": "\(mapping)", "path": "\(path)", "reason": "\(failure)"])
+        case .filesAway(let mapping, _, .some(let failure)):
+            troubles.write(
+                .warning, "files wait for their file system", about: "\(mapping)",
+                ["mapping": "\(mapping)", "reason": "\(failure)"])
+        case .filesAway(let mapping, _, nil):
+            logger.notice("files are there again", metadata: ["mapping": "\(mapping)"])
         case .sending(let id, let path, let offset, let total):
             let transfer = Transfer(path: path, offset: offset, total: total, startedAt: SystemTime.wall())
             counts.withLock { $0.send(transfer, id) }

@@ -52,6 +52,14 @@ enum Schema {
         migrator.registerMigration("7 facts of a content by index") { database in
             try database.execute(sql: versionFacts)
         }
+        migrator.registerMigration("8 repeated journal lines") { database in
+            // How often the same was said in a row that fails again and again, and when last, in milliseconds.
+            try database.execute(
+                sql: """
+                    ALTER TABLE journal ADD COLUMN times INTEGER NOT NULL DEFAULT 1 CHECK (times >= 1);
+                    ALTER TABLE journal ADD COLUMN last INTEGER;
+                    """)
+        }
         return migrator
     }
 
@@ -72,6 +80,8 @@ enum Schema {
         DROP INDEX deliveryByInode;
         CREATE INDEX deliveryByInode ON delivery (device, inode, size, file);
         CREATE INDEX deliveryByInodeAndContent ON delivery (device, inode, sha256) WHERE sha256 IS NOT NULL;
+        CREATE INDEX deliverySending ON delivery (device, inode, size)
+            WHERE kind IN ('transferring', 'probing', 'concluding');
         CREATE INDEX deliveryUnread ON delivery (device, inode, size) WHERE sha256 IS NULL;
         DROP INDEX fileByInode;
         CREATE INDEX fileByInode ON file (device, inode, size) WHERE device IS NOT NULL;

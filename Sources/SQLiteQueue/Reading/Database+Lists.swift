@@ -89,6 +89,21 @@ extension Database {
         return ids.sorted()
     }
 
+    /// One range of each table's index: all paths that begin with the directory and a slash.
+    func files(
+        below directory: RelativePath, _ mapping: MappingID, after: RelativePath?, limit: Int
+    ) throws -> [RelativePath] {
+        guard let number = try mappingNumber(mapping), limit > 0 else { return [] }
+        let slash = UInt8(ascii: "/")
+        let first = after?.bytes ?? directory.bytes + [slash]
+        return try rows(
+            """
+            SELECT path FROM file WHERE mapping = ?1 AND path > ?2 AND path < ?3
+            UNION SELECT path FROM settling WHERE mapping = ?1 AND path > ?2 AND path < ?3 ORDER BY path LIMIT ?4
+            """, [number, first.column, (directory.bytes + [slash + 1]).column, limit]
+        ).map { try $0.path(0) }
+    }
+
     func deliveries(
         in state: PublicState, _ mapping: MappingID?, after: DeliveryID?, limit: Int
     ) throws -> [Delivery] {

@@ -22,7 +22,8 @@ extension Database {
         at now: MonotonicInstant, tables: Set<TableReference>, excluding excluded: Set<Int64>, limit: Int
     ) throws -> FoundDeliveries {
         guard limit > 0 else { return FoundDeliveries() }
-        var ids: Set<Int64> = []
+        var fresh: Set<Int64> = []
+        var failing: Set<Int64> = []
         for table in tables {
             guard let destination = try destinationNumber(table) else { continue }
             let most = limit + excluded.count
@@ -30,15 +31,27 @@ extension Database {
             var found = try rows(
                 "SELECT id FROM delivery WHERE work = ? AND destination = ? AND due = 0 ORDER BY id LIMIT ?",
                 [StoredState.Work.ready.rawValue, destination, most])
-            for work in [StoredState.Work.waiting, .failing] {
-                found += try rows(
+            func due(_ work: StoredState.Work) throws -> [Row] {
+                try rows(
                     """
                     SELECT id FROM delivery WHERE work = ? AND destination = ? AND due <= ? ORDER BY id LIMIT ?
                     """, [work.rawValue, destination, now.nanoseconds, most])
             }
-            for row in found { ids.insert(try row.integer(0)) }
+            found += try due(.waiting)
+            for row in found { fresh.insert(try row.integer(0)) }
+            for row in try due(.failing) { failing.insert(try row.integer(0)) }
         }
-        return try load(ids.subtracting(excluded).sorted(), limit: limit)
+        return try load(
+            Self.order(fresh.subtracting(excluded).sorted(), failing.subtracting(excluded).sorted(), limit: limit),
+            limit: limit)
+    }
+
+    /// Oldest first, but what failed before comes after what did not: nothing waits behind rows that fail again and
+    /// again. A quarter of the places is kept for them, so that they come to their turn however much is new.
+    static func order(_ fresh: [Int64], _ failing: [Int64], limit: Int) -> [Int64] {
+        let kept = min(failing.count, limit / 4)
+        let first = fresh.prefix(limit - kept)
+        return first + failing + fresh.dropFirst(first.count)
     }
 
     func settlingDue(at now: MonotonicInstant, limit: Int) throws -> [SettlingFile] {

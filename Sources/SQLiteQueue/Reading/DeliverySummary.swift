@@ -29,7 +29,9 @@ public struct JournalLine: Hashable, Sendable {
 
     init(_ row: Row) throws {
         at = Timestamp(milliseconds: try row.integer(0))
-        note = try row.text(1)
+        let last = try row.optionalInteger(4).map { Timestamp(milliseconds: $0) }
+        let times = try row.integer(3)
+        note = try row.text(1) + (last.map { " (\(times) times, the last at \($0))" } ?? "")
         delivery = try row.optionalInteger(2).map(DeliveryID.init)
     }
 }

@@ -83,6 +83,13 @@ public struct QueueReader: Sendable {
         }
     }
 
+    /// Paths below a directory that files were seen at, those that settle included, in ascending order of their bytes.
+    public func files(
+        below directory: RelativePath, mapping: MappingID, after: RelativePath? = nil, limit: Int
+    ) async throws(Failure) -> [RelativePath] {
+        try await read { try $0.files(below: directory, mapping, after: after, limit: limit) }
+    }
+
     /// Deliveries in one public state, by id, for the verbs that change many.
     public func deliveries(
         in state: PublicState, mapping: MappingID? = nil, after: DeliveryID? = nil, limit: Int
@@ -116,7 +123,7 @@ public struct QueueReader: Sendable {
     public func journal(of delivery: DeliveryID) async throws(Failure) -> [JournalLine] {
         try await read { database in
             try database.rows(
-                "SELECT at, note, delivery FROM journal WHERE delivery = ? ORDER BY id", [delivery.value]
+                "SELECT at, note, delivery, times, last FROM journal WHERE delivery = ? ORDER BY id", [delivery.value]
             ).map(JournalLine.init)
         }
     }
@@ -127,7 +134,7 @@ public struct QueueReader: Sendable {
             guard let number = try database.mappingNumber(mapping), let file = try database.fileRow(number, path)
             else { return [] }
             return try database.rows(
-                "SELECT at, note, delivery FROM journal WHERE file = ? ORDER BY id", [file.id]
+                "SELECT at, note, delivery, times, last FROM journal WHERE file = ? ORDER BY id", [file.id]
             ).map(JournalLine.init)
         }
     }

@@ -49,6 +49,33 @@ extension StateDirectory {
         } catch {
             throw .systemCall(file, doing: "open", error as? Errno ?? .ioError)
         }
+        try lockAlone(descriptor, file, directory)
+        do {
+            try descriptor.resize(to: 0)
+            try descriptor.writeAll(toAbsoluteOffset: 0, Array("\(getpid())\n".utf8))
+        } catch {
+            try? descriptor.close()
+            throw .systemCall(file, doing: "write to", error as? Errno ?? .ioError)
+        }
+        return descriptor
+    }
+
+    /// The lock of the directory's inode, which no cleaner removes while it is there.
+    static func takeDirectory(_ directory: FilePath) throws(StateProblem) -> FileDescriptor {
+        let descriptor: FileDescriptor
+        do {
+            descriptor = try FileDescriptor.open(directory, .readOnly, options: [.directory, .closeOnExec])
+        } catch {
+            throw .systemCall(directory, doing: "open", error as? Errno ?? .ioError)
+        }
+        try lockAlone(descriptor, directory, directory)
+        return descriptor
+    }
+
+    /// Closes the descriptor where another process has the lock.
+    private static func lockAlone(
+        _ descriptor: FileDescriptor, _ file: FilePath, _ directory: FilePath
+    ) throws(StateProblem) {
         // Whoever asks for the holder has a shared lock for an instant; that must not keep an agent from starting.
         var tries = 0
         while flock(descriptor.rawValue, LOCK_EX | LOCK_NB) != 0 {
@@ -60,16 +87,8 @@ extension StateDirectory {
             }
             try? descriptor.close()
             guard reason == .wouldBlock else { throw .systemCall(file, doing: "lock", reason) }
-            throw .heldByAnother(directory, processID: processID(in: file))
+            throw .heldByAnother(directory, processID: processID(in: directory.appending(lockFile)))
         }
-        do {
-            try descriptor.resize(to: 0)
-            try descriptor.writeAll(toAbsoluteOffset: 0, Array("\(getpid())\n".utf8))
-        } catch {
-            try? descriptor.close()
-            throw .systemCall(file, doing: "write to", error as? Errno ?? .ioError)
-        }
-        return descriptor
     }
 
     static func processID(in file: FilePath) -> Int32? {

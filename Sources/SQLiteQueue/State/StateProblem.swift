@@ -15,13 +15,16 @@ public enum StateProblem: Error, Hashable, Sendable {
     case networkFileSystem(FilePath, kind: String)
     /// The directory was made on another machine: two agents with one memory would both send.
     case otherMachine(FilePath)
+    /// Removed, moved away or replaced while this process used it.
+    case lost(FilePath, isDirectory: Bool)
     case systemCall(FilePath, doing: String, Errno)
 
     /// 75 (EX_TEMPFAIL) or 74 (EX_IOERR) of sysexits.h.
     public var exitStatus: Int32 {
         switch self {
         case .heldByAnother: 75
-        case .missing, .notADirectory, .openToOthers, .ownedByAnother, .networkFileSystem, .otherMachine, .systemCall:
+        case .missing, .notADirectory, .openToOthers, .ownedByAnother, .networkFileSystem, .otherMachine, .lost,
+            .systemCall:
             74
         }
     }
@@ -40,6 +43,9 @@ public enum StateProblem: Error, Hashable, Sendable {
         case .networkFileSystem(let path, let kind):
             "the state directory \(path) lies on a network file system (\(kind)), where its database would break"
         case .otherMachine(let path): "the state directory \(path) was made on another machine"
+        case .lost(let path, let isDirectory):
+            "the \(isDirectory ? "state directory" : "state directory's file") \(path) was removed or replaced while this "
+                + "agent used it"
         case .systemCall(let path, let doing, let reason): "cannot \(doing) \(path): \(reason)"
         }
     }
@@ -57,6 +63,9 @@ public enum StateProblem: Error, Hashable, Sendable {
         case .otherMachine(let path):
             "if the other machine still runs its agent, give this host its own state_directory; if it is retired for "
                 + "good, remove the file \(path.appending(StateDirectory.machineFile))"
+        case .lost(let path, _):
+            "keep whatever removes or restores files there from \(path) while the agent runs, then start the agent again; "
+                + "files that are on their tables already are found there"
         case .systemCall(_, _, .noSpace), .systemCall(_, _, .diskQuotaExceeded): "free space on that file system"
         case .systemCall(_, _, .readOnlyFileSystem): "mount that file system writable, or name another state_directory"
         case .systemCall(_, _, .permissionDenied): "see that the directories above it may be entered by this user"

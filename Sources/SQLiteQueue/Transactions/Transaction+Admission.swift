@@ -7,7 +7,7 @@ extension Transaction {
         let file = try fileNumber(mapping, admitted)
         let known = try database.fileRow(file)
         let row = try known?.delivery.flatMap { try database.deliveryRow($0) }
-        switch Versions.admit(admitted, try facts(of: admitted, file, known, row)) {
+        switch Versions.admit(admitted, try facts(of: admitted, mapping, file, known, row)) {
         case .nothing:
             return
         case .accept:
@@ -15,6 +15,13 @@ extension Transaction {
         case .restart(let state, let note):
             guard let row else { return }
             try restart(row, as: state, admitted, note, at: now)
+        case .keep(let state, let note):
+            guard let row else { return }
+            try setFile(file, delivery: row.id, observation: admitted.look.observation)
+            // One that is worked on is left alone.
+            if row.delivery.state != state { try setState(state, of: row, note: note, at: now) }
+        case .follow(let moved, let note):
+            try follow(moved, to: file, admitted, note, at: now)
         case .insert(let state, let note):
             try insert(state, admitted, mapping, file, note, at: now)
         }
@@ -22,13 +29,14 @@ extension Transaction {
     }
 
     private func facts(
-        of admitted: AdmittedFile, _ file: Int64, _ known: FileRow?, _ row: DeliveryRow?
+        of admitted: AdmittedFile, _ mapping: Int64, _ file: Int64, _ known: FileRow?, _ row: DeliveryRow?
     ) throws -> PathFacts {
         var facts = PathFacts()
         facts.current = row?.delivery
         facts.accepted = known?.observation
         facts.hasContent = try known?.delivery != nil && row == nil || hasContent(file)
         facts.mayHaveMoved = try mayHaveMoved(admitted.look.observation, file)
+        facts.sentFromElsewhere = try sent(admitted.look.observation, mapping, from: file)
         return facts
     }
 
@@ -103,7 +111,7 @@ extension Transaction {
         try setState(state, of: row, resettingTally: true, note: note, at: now)
     }
 
-    private func giveUpProvisional(ofFile file: Int64) throws {
+    func giveUpProvisional(ofFile file: Int64) throws {
         guard
             let provisional = try database.row("SELECT id FROM delivery WHERE file = ? AND sha256 IS NULL", [file])
         else { return }

@@ -89,6 +89,7 @@ extension Transaction {
             try database.run("UPDATE mapping SET isAbsent = 0 WHERE id = ?", [number])
             try settlePause(of: number, run: nil)
         }
+        try wakeFilesOfEarlierRuns()
     }
 
     private func allMappings() throws -> [Int64] {
@@ -96,7 +97,7 @@ extension Transaction {
     }
 
     /// Makes the rows agree with whether their mapping is paused.
-    private func settlePause(of mapping: Int64, run: UInt64?) throws {
+    func settlePause(of mapping: Int64, run: UInt64?) throws {
         if try database.isPaused(mapping) { try takeOut(mapping) } else { try putBack(mapping, run) }
     }
 

@@ -90,6 +90,10 @@ extension Transaction {
             try database.run(
                 "UPDATE delivery SET device = ?, inode = ?, size = ?, modified = ?, changed = ? WHERE id = ?",
                 delivery.observation.columns + [delivery.id.value])
+            try database.run(
+                """
+                UPDATE file SET device = ?, inode = ?, size = ?, modified = ?, changed = ? WHERE id = ? AND delivery = ?
+                """, delivery.observation.columns + [before.file, delivery.id.value])
         }
         if !before.hasTable, let table = delivery.tableKey {
             try database.run(
@@ -102,7 +106,11 @@ extension Transaction {
         _ decision: Decision, _ before: SavedRow, _ api: String, at now: Timestamp
     ) throws {
         let delivery = decision.delivery
-        try note(decision.note, delivery: delivery.id.value, file: before.file, at: now)
+        if delivery.mayRepeatItself {
+            try noteAgain(decision.note, delivery: delivery.id.value, file: before.file, at: now)
+        } else {
+            try note(decision.note, delivery: delivery.id.value, file: before.file, at: now)
+        }
         if case .delivered(let receipt) = delivery.state, before.kind != "delivered" {
             try appendReceipt(receipt, of: delivery)
         }
@@ -115,5 +123,12 @@ extension Transaction {
                 "INSERT INTO apiFact VALUES (?, ?) ON CONFLICT DO UPDATE SET endpoint = excluded.endpoint",
                 [api, fact.rawValue])
         }
+    }
+}
+
+extension Delivery {
+    /// Whether what is said of it now may be what was said before, and will be again.
+    fileprivate var mayRepeatItself: Bool {
+        if case .waiting = state { true } else { tally.failures > 0 }
     }
 }

@@ -42,7 +42,9 @@ final class Transaction {
         try database.run(
             "INSERT INTO journal (file, delivery, at, note) VALUES (?, ?, ?, ?)",
             [file, delivery, now.milliseconds, note])
+        if let delivery { try capJournal(of: delivery) }
     }
+
 
     /// Writes a new state over a row from outside its runner: whoever holds it finds its copy stale.
     ///

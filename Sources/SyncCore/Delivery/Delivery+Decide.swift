@@ -36,7 +36,12 @@ extension Delivery {
         case .sourceChanged:
             return stage.needsSource ? abandonedForChange() : unexpected(event)
         case .sourceGone:
-            return stage.needsSource ? abandonedForLoss() : unexpected(event)
+            return stage.needsSource ? missed(at: stage, in: context) : unexpected(event)
+        case .sourceTouched(let seen, let hasSettled):
+            return stage.readsSource
+                ? touched(seen, hasSettled: hasSettled, at: stage, in: context) : unexpected(event)
+        case .sourceMisreported(let words):
+            return stage.readsSource ? misreported(words, at: stage, in: context) : unexpected(event)
         case .effectFailed(let failure):
             return decideFailure(failure, at: stage, in: context)
         case .examined(let content, let standing):
@@ -57,7 +62,7 @@ extension Delivery {
         }
     }
 
-    private func decideStage(_ stage: Stage, on event: DeliveryEvent, in context: DecisionContext) -> Decision {
+    func decideStage(_ stage: Stage, on event: DeliveryEvent, in context: DecisionContext) -> Decision {
         switch stage {
         case .pending(let admission):
             return decidePending(admission, on: event, in: context)
@@ -99,14 +104,17 @@ extension Delivery {
     private func decideParked(on event: DeliveryEvent) -> Decision {
         switch event {
         case .byHand(.retryRequested):
-            return restarted("queued again by hand")
+            guard case .parked(.withdrawalRefused(_, .some(let refused))) = state else {
+                return restarted("queued again by hand")
+            }
+            return withdrawingAgain(refused)
         case .byHand(.forgotten):
             return moved(to: .abandoned(.forgotten), "forgotten by hand")
         case .sourceChanged:
             return abandonedForChange()
         case .byHand(.resolved), .resumed, .examined, .sessionOpened, .chunkAnswered, .statusAnswered, .concluded,
             .registrationFound, .registrationAbsent, .postingGated, .registered, .importReported, .importVanished,
-            .registrationWithdrawn, .effectFailed, .sourceGone:
+            .registrationWithdrawn, .effectFailed, .sourceGone, .sourceTouched, .sourceMisreported:
             return unexpected(event)
         }
     }

@@ -6,7 +6,12 @@ extension Delivery {
         switch failure.kind {
         case .transient:
             return countingChunk(failure, at: stage, in: context).retrying(stage.afterTrouble, failure, in: context)
-        case .throttled, .unauthorized, .forbidden, .stateUnavailable:
+        case .forbidden:
+            guard case .withdrawing(let registration, let why) = stage else {
+                return retrying(stage.afterTrouble, failure, in: context)
+            }
+            return withdrawalForbidden(failure, RefusedWithdrawal(registration, why), in: context)
+        case .throttled, .unauthorized, .stateUnavailable:
             return retrying(stage.afterTrouble, failure, in: context)
         case .tooLarge:
             return decideTooLarge(failure, at: stage, in: context)
@@ -35,7 +40,8 @@ extension Delivery {
                 ? retrying(stage.afterTrouble, failure, in: context)
                 : withoutClearAnswer(failure, at: stage, in: context)
         case .sourceGone:
-            return stage.readsSource ? abandonedForLoss() : withoutClearAnswer(failure, at: stage, in: context)
+            return stage.readsSource
+                ? missed(at: stage, in: context) : withoutClearAnswer(failure, at: stage, in: context)
         case .sourceChanged:
             return stage.readsSource ? abandonedForChange() : withoutClearAnswer(failure, at: stage, in: context)
         }
@@ -114,13 +120,36 @@ extension Delivery {
             return leavingInline(.refused, failure.summary)
         case .posting(.session(let object), _):
             return afterRefusedUploadID(of: object.session.endpoint, failure.summary, fact: false, in: context)
-        case .withdrawing:
-            return moved(to: .parked(.withdrawalRefused(failure.summary)), "parked: \(failure.summary)")
+        case .withdrawing(let registration, let why):
+            return withdrawalRefused(failure, RefusedWithdrawal(registration, why))
         case .lookingUp, .importing:
             // A question that is refused decides nothing: it is asked again.
             return retrying(stage, failure, in: context)
         }
     }
+
+    /// What is forbidden may be allowed again in a moment, since people change who may do what. It is asked once more,
+    /// and then it is a person's matter.
+    private func withdrawalForbidden(
+        _ failure: Failure, _ refused: RefusedWithdrawal, in context: DecisionContext
+    ) -> Decision {
+        var next = self
+        next.tally.withdrawalsForbidden = (tally.withdrawalsForbidden ?? 0).incremented
+        guard next.tally.withdrawalsForbidden ?? 0 < Self.withdrawalLimit else {
+            return withdrawalRefused(failure, refused)
+        }
+        let stage = Stage.withdrawing(refused.registration, refused.why)
+        return next.moved(
+            to: next.waiting(stage, for: Self.withdrawalPause, failure.description, in: context), failure.summary)
+    }
+
+    private func withdrawalRefused(_ failure: Failure, _ refused: RefusedWithdrawal) -> Decision {
+        moved(to: .parked(.withdrawalRefused(failure.summary, of: refused)), "parked: \(failure.summary)")
+    }
+
+    /// How often the same withdrawal may be forbidden, and how long after the first time it is asked again.
+    static let withdrawalLimit = 2
+    static let withdrawalPause: Duration = .seconds(30)
 
     private func decideConflict(_ failure: Failure, at stage: Stage, in context: DecisionContext) -> Decision {
         guard case .posting(let source, let attempt) = stage else {
@@ -137,8 +166,8 @@ extension Delivery {
         switch stage {
         case .opening, .posting:
             break
-        case .withdrawing:
-            return moved(to: .parked(.withdrawalRefused(failure.summary)), "parked: \(failure.summary)")
+        case .withdrawing(let registration, let why):
+            return withdrawalRefused(failure, RefusedWithdrawal(registration, why))
         case .pending, .reading, .transferring, .probing, .concluding, .lookingUp, .importing:
             // No endpoint of ours is asked here, and a park would forget a doubt or an import.
             return retrying(stage.afterTrouble, failure, in: context)

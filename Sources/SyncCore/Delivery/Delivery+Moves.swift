@@ -99,6 +99,8 @@ extension DeliveryEvent {
         case .effectFailed: "a failure"
         case .sourceChanged: "a changed file"
         case .sourceGone: "a deleted file"
+        case .sourceTouched: "a file whose ctime has moved"
+        case .sourceMisreported: "a file whose size is not true"
         case .byHand(.retryRequested): "retry"
         case .byHand(.forgotten): "forget"
         case .byHand(.resolved): "resolve"

@@ -192,6 +192,14 @@ extension Delivery {
             needsReportedDigest: sent?.needsReportedDigest ?? false)
     }
 
+    /// A person has asked for it.
+    func withdrawingAgain(_ refused: RefusedWithdrawal) -> Decision {
+        var next = self
+        next.tally = Tally()
+        return next.moved(
+            to: .working(.withdrawing(refused.registration, refused.why)), "queued again by hand: \(refused.why.words)")
+    }
+
     private func withdrawing(_ registration: Registration, _ why: Withdrawal) -> Decision {
         moved(
             to: .working(.withdrawing(registration, why)), "taking it off the table: \(why.words)",

@@ -208,6 +208,7 @@ extension Delivery {
         var next = self
         if offset > progress.confirmed {
             next.tally.failures = 0
+            next.tally.wasMissed = nil
             next.tally.chunks?.moved()
         }
         // Only beyond what any session had before: else a chunk that always kills its session would be reached, with

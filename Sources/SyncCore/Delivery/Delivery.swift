@@ -47,6 +47,10 @@ public struct Delivery: Hashable, Sendable {
         public var chunks: ChunkFit?
         /// Whether a person has decided that it is to be added, whatever is on the table already.
         public var isDecidedByHand: Bool?
+        /// How often Redivis forbade to take our upload off the table; `nil`: never.
+        public var withdrawalsForbidden: Int?
+        /// Whether the file was missed at its path since the last confirmed byte, and was waited for; `nil`: no.
+        public var wasMissed: Bool?
 
         public init() {}
 
@@ -96,6 +100,8 @@ extension Delivery.Tally {
         leftInline = try stored.decodeIfPresent(LeftInline.self, forKey: .leftInline)
         sessionsOpened = try stored.decodeIfPresent(Int.self, forKey: .sessionsOpened) ?? 0
         furthest = try stored.decodeIfPresent(Int64.self, forKey: .furthest) ?? 0
+        withdrawalsForbidden = try stored.decodeIfPresent(Int.self, forKey: .withdrawalsForbidden)
+        wasMissed = try stored.decodeIfPresent(Bool.self, forKey: .wasMissed)
         // What cannot be read is learned anew.
         chunks = try? stored.decodeIfPresent(ChunkFit.self, forKey: .chunks)
         isDecidedByHand = try stored.decodeIfPresent(Bool.self, forKey: .isDecidedByHand)

@@ -152,6 +152,8 @@ public struct DeliveryPolicy: Hashable, Sendable {
     /// Whether a delivery that Redivis refuses waits as long as only a person may take to lift that. Not so where the
     /// whole table rests meanwhile: it then goes on as soon as the table does.
     public var waitsOutRefusals: Bool
+    /// How long a file that is not at its path any more, and was sent in part, may take to be found at another one.
+    public var moveTime: Duration = .seconds(90)
 
     public init(
         chunkSize: Int64 = 64 << 20, inlineLimit: Int64 = 0, registrationDoubt: Duration = .seconds(120),

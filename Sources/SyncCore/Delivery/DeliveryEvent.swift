@@ -23,6 +23,14 @@ public enum DeliveryEvent: Hashable, Sendable {
     /// The file is not what settled any more, or its sent prefix is not what was sent.
     case sourceChanged
     case sourceGone
+    /// Its ctime alone has moved since it settled: its mode, its owner or its names have changed, or somebody has put
+    /// its mtime back. The observation is the present one. Found out before anything that was read under it was used.
+    ///
+    /// - Parameter hasSettled: whether a look found it with this observation and nobody writing, or the queue has
+    ///   accepted it since.
+    case sourceTouched(FileObservation, hasSettled: Bool)
+    /// The file has fewer or more bytes than its size says, and does not change. In words for people.
+    case sourceMisreported(String)
     case byHand(HandDecision)
 }
 

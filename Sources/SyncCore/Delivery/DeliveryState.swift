@@ -85,8 +85,20 @@ public enum ParkReason: Hashable, Codable, Sendable {
     case removedFromTable
     /// The row in the state database contradicts itself.
     case stateDamaged(String)
-    /// One of our uploads should be taken off the table and cannot be.
-    case withdrawalRefused(String)
+    /// One of our uploads should be taken off the table and cannot be. `of` is what was tried, and what `retry` tries
+    /// again; `nil` in rows of versions that did not keep it.
+    case withdrawalRefused(String, of: RefusedWithdrawal? = nil)
+}
+
+/// An upload of ours that Redivis does not let go of, and why it should go.
+public struct RefusedWithdrawal: Hashable, Codable, Sendable {
+    public let registration: Registration
+    public let why: Withdrawal
+
+    public init(_ registration: Registration, _ why: Withdrawal) {
+        self.registration = registration
+        self.why = why
+    }
 }
 
 extension ParkReason {

@@ -45,6 +45,14 @@ public protocol DeliveryQueue: Sendable {
         _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, now: Moment
     ) async throws(Failure)
 
+    /// Notes that what lay on a device cannot be reached below a mapping's folder now, or can again. Meanwhile no transfer
+    /// of such a file begins.
+    ///
+    /// - Parameter device: `st_dev` when the files settled.
+    func noteDevice(
+        _ device: UInt64, isAway: Bool, of mapping: MappingID, now: Moment
+    ) async throws(Failure)
+
     // MARK: Intake
 
     /// Notes what a scan saw. A file whose observation is known needs nothing; others begin to settle, and those that
@@ -239,7 +247,7 @@ public struct RemoteIndexState: Hashable, Sendable {
     public let isComplete: Bool
     public let newestReleased: VersionTag?
     public let gate: PostingGate
-    /// Whether uploads with our tag are known.
+    /// Whether uploads with our tag are known, or may be there though no listing shows them yet.
     public let hasTaggedUploads: Bool
 
     public init(isComplete: Bool, newestReleased: VersionTag?, gate: PostingGate, hasTaggedUploads: Bool) {

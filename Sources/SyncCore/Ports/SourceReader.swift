@@ -90,6 +90,12 @@ public protocol OpenSource: Sendable {
     /// The digests of 0 ..< `hashedOffset`.
     func content() async -> Content
 
+    /// Whether the file ends at `hashedOffset`: nothing can be read there, whatever its size says. Ends a `read` under
+    /// way.
+    ///
+    /// - Throws: `Failure` of kind `sourceGone`, `unreadable`.
+    func endsHere() async throws(Failure) -> Bool
+
     func close() async
 }
 

@@ -35,6 +35,9 @@ enum Sample {
         FileObservation(device: 1, inode: inode, size: size, modified: 1, changed: 1)
     }
 
+    /// The same file with another ctime.
+    static let touched = FileObservation(device: 1, inode: 7, size: size, modified: 1, changed: 2)
+
     /// `seconds` after the start of the tests' time.
     static func moment(_ seconds: Int64 = 0, run: UInt64 = 1) -> Moment {
         Moment(
@@ -178,6 +181,8 @@ extension Sample {
             .registered(upload(.inProgress, name: "june (1).csv")), .importReported(upload()),
             .importReported(upload(.inProgress)), .importReported(upload(.failed("no header"))),
             .importReported(upload(size: nil)), .importVanished, .registrationWithdrawn, .sourceChanged, .sourceGone,
+            .sourceTouched(touched, hasSettled: true), .sourceTouched(touched, hasSettled: false),
+            .sourceTouched(observation(inode: 8), hasSettled: true), .sourceMisreported("it ends early"),
             .byHand(.retryRequested), .byHand(.forgotten), .byHand(.resolved(.add)), .byHand(.resolved(.ignore)),
         ] + Failure.Kind.all.map { .effectFailed(failure($0)) }
 }

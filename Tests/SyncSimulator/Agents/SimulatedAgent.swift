@@ -118,6 +118,11 @@ final class AgentProcess: @unchecked Sendable {
         connection.willList = { [unowned world, unowned agent] in world.oracle.willList(by: agent) }
     }
 
+    /// Whether it tells of files, or a folder, that cannot be reached.
+    var tellsOfFilesAway: Bool { !devicesAway.isEmpty || isFolderAway }
+    private var devicesAway: Set<UInt64> = []
+    private var isFolderAway = false
+
     // MARK: Life
 
     func start() {
@@ -163,7 +168,7 @@ final class AgentProcess: @unchecked Sendable {
     private func begin() async throws {
         let queue = try await SQLiteQueue(
             agent.state.database, calls: .inPlace, api: WorldConfiguration.api,
-            logger: Logger(label: "") { _ in SwiftLogNoOpLogHandler() },
+            logger: Logger(label: "") { _ in SwiftLogNoOpLogHandler() }, origin: agent.state.opened(),
             receipts: agent.state.receipts)
         self.queue = queue
         let watcher = try KernelWatcher(kernel, gate: gate, clock: clock, readSize: 4096)
@@ -207,7 +212,9 @@ final class AgentProcess: @unchecked Sendable {
         case .scanned(_, let report): world.story.note(agent.name, "has scanned", "\(report.files) files")
         case .folderProblem(_, let failure):
             world.story.note(agent.name, "has trouble with its folder", failure.summary)
-        case .folderState(_, let state): world.story.note(agent.name, "folder", "\(state)")
+        case .folderState(_, let state):
+            isFolderAway = if case .unmounted = state { true } else { false }
+            world.story.note(agent.name, "folder", "\(state)")
         case .folderRoot(_, let root):
             world.story.note(agent.name, "folder is", "\(root.map { "\($0.device):\($0.inode)" } ?? "not there")")
         case .tableReady(let table, _): world.story.note(agent.name, "table is ready", table.text)
@@ -217,6 +224,10 @@ final class AgentProcess: @unchecked Sendable {
         case .sourceProblem(_, let path, let failure):
             world.story.note(agent.name, "cannot read", "\(path): \(failure.summary)")
         case .queueProblem(let failure): world.story.note(agent.name, "has trouble with its queue", failure.summary)
+        case .filesAway(_, let device, let failure):
+            if failure == nil { devicesAway.remove(device) } else { devicesAway.insert(device) }
+            world.story.note(
+                agent.name, "files wait", "device \(device): \(failure?.summary ?? "there again")")
         case .sending, .alive: break
         }
     }
@@ -255,8 +266,8 @@ final class AgentProcess: @unchecked Sendable {
             for _ in 0..<50 where run == nil { await gate.sleep(100_000_000) }
             guard let queue, let run else { return }
             let control = QueueControl(
-                queue: queue, configuration: { [live] in live.current }, clock: clock, duties: SimulatedDuties(run: run)
-            )
+                queue: queue, sources: KernelSourceReader(kernel, gate: gate),
+                configuration: { [live] in live.current }, clock: clock, duties: SimulatedDuties(run: run))
             let answer = await control.answer(to: request)
             world.story.note(agent.name, "answers", "\(answer)")
             world.oracle.asked(request, answer, of: agent)

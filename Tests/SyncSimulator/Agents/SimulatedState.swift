@@ -15,6 +15,8 @@ final class SimulatedState {
     /// A real file, since it is written past SQLite.
     let receipts: FilePath
     private var backedUp: String?
+    /// What the database is to the next process that opens it.
+    private var origin = DatabaseOrigin.new
 
     init(name: String) throws {
         receipts = FilePath("\(SimulatedDisk.receiptFolder)/\(name).jsonl")
@@ -40,9 +42,16 @@ final class SimulatedState {
     /// The database is gone, with its directory; the receipts as well where `all`.
     func lose(all: Bool) throws {
         if all { unlink(receipts.string) }
+        origin = all ? .new : .restored
         let (directory, database) = try SimulatedDisk.take()
         SimulatedDisk.give(self.directory, self.database)
         (self.directory, self.database) = (directory, database)
+    }
+
+    /// What a process that opens it now finds it to be; the next one finds it as it was left.
+    func opened() -> DatabaseOrigin {
+        defer { origin = .itself }
+        return origin
     }
 
     func backUp() {
@@ -58,6 +67,7 @@ final class SimulatedState {
         let next = SimulatedDisk.newDirectory()
         simulated_disk_copy(backedUp, next)
         try replace(by: next)
+        origin = .restored
         return true
     }
 

@@ -39,6 +39,10 @@ final class KernelOpenSource: OpenSource, @unchecked Sendable {
 
     func content() async -> Content { state.point.content }
 
+    func endsHere() async throws(Failure) -> Bool {
+        Int(state.point.offset / VirtualKernel.cellSize) >= inode.cells.count
+    }
+
     func close() async {
         guard isOpen else { return }
         isOpen = false

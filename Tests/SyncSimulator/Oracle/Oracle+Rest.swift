@@ -97,10 +97,18 @@ extension Oracle {
             }
         }
         for agent in world.agents where !isPaused(agent) {
-            guard let open = agent.state.openDelivery() else { continue }
+            let open = agent.state.openDeliveries().first { !isAway($0.path, of: agent) }
+            guard let open else { continue }
             return (.neverEnds, "\(agent.name): \(open.path) is \(open.state): \(open.reason)")
         }
         return nil
+    }
+
+    /// Whether a file waits for a directory or a file system that is not there any more, and its agent says so.
+    private func isAway(_ path: String, of agent: SimulatedAgent) -> Bool {
+        guard agent.process?.tellsOfFilesAway == true else { return false }
+        let isReplaced = world.script.steps.contains { [.swapAbove, .swapFolder, .repoint].contains($0.verb) }
+        return isReplaced && world.kernel.file("\(WorldConfiguration.folder)/\(path)") == nil
     }
 
     private func isPaused(_ agent: SimulatedAgent) -> Bool {

@@ -286,17 +286,16 @@ package final class Oracle: @unchecked Sendable {
     func asked(_ request: ControlRequest, _ answer: ControlAnswer, of agent: SimulatedAgent) {
         guard case .done(let outcome) = answer else { return }
         let now = world.scheduler.elapsed
-        func short(_ path: ControlPath) -> String { Self.short(String(decoding: path.absolute.bytes, as: UTF8.self)) }
+        // By the lines that say so: a directory means the files below it that the agent knows.
+        let changed = outcome.changed.compactMap { line in line.lastIndex(of: ":").map { String(line[..<$0]) } }
         switch request {
-        case .forget(let paths) where !outcome.changed.isEmpty:
-            for path in paths where world.agents.count == 1 { forgotten[short(path)] = now }
-        case .retry(let paths):
-            for path in paths {
-                forgotten[short(path)] = nil
-                decided[short(path)] = now
+        case .forget where world.agents.count == 1:
+            for path in changed { forgotten[path] = now }
+        case .retry(let paths), .resolve(let paths, _):
+            for path in changed + paths.map({ Self.short(String(decoding: $0.absolute.bytes, as: UTF8.self)) }) {
+                if case .retry = request { forgotten[path] = nil }
+                decided[path] = now
             }
-        case .resolve(let paths, _):
-            for path in paths { decided[short(path)] = now }
         case .forget, .retryAll, .pause, .resume, .acceptPlan, .scan, .reload, .status: break
         }
     }

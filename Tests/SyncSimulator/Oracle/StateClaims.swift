@@ -87,19 +87,20 @@ extension SimulatedState {
         }
     }
 
-    /// The first delivery that is still on its way, and the last line of its journal.
-    func openDelivery() -> (path: String, state: String, reason: String)? {
-        read(nil) { database in
-            let row = try Row.fetchOne(
+    /// The deliveries that are still on their way, each with the last line of its journal.
+    func openDeliveries() -> [(path: String, state: String, reason: String)] {
+        read([]) { database in
+            let rows = try Row.fetchAll(
                 try database.cachedStatement(
                     sql: """
                         SELECT f.path, d.public, (SELECT note FROM journal WHERE delivery = d.id ORDER BY id DESC LIMIT 1)
                         FROM delivery AS d JOIN file AS f ON f.id = d.file
-                        WHERE d.public IN ('queued', 'uploading', 'registering', 'importing', 'waiting') LIMIT 1
+                        WHERE d.public IN ('queued', 'uploading', 'registering', 'importing', 'waiting')
                         """))
-            guard let row else { return nil }
-            let (path, note): (Data, String?) = (row[0], row[2])
-            return (String(decoding: path, as: UTF8.self), row[1], note ?? "")
+            return rows.map { row in
+                let (path, note): (Data, String?) = (row[0], row[2])
+                return (String(decoding: path, as: UTF8.self), row[1], note ?? "")
+            }
         }
     }
 

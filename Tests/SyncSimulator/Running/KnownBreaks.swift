@@ -23,17 +23,6 @@ extension KnownBreak {
             number: "P-14", words: "each doubt lists the whole table by itself", rules: [.tooManyLists]
         ) { _, _ in true },
         KnownBreak(
-            number: "P-06", words: "a change of ctime or a move drops the session and what was sent",
-            rules: [.sentAgain, .sentTooMuch]
-        ) { _, _ in true },
-        KnownBreak(
-            number: "P-22", words: "a file that holds less or more than its size says",
-            rules: [
-                .neverWhole, .restless, .journalTooLong, .readTooMuch, .notDelivered, .neverEnds, .untrueReason,
-                .sentThoughHeld,
-            ]
-        ) { script, _ in script.has(.lie) },
-        KnownBreak(
             number: "N-28", words: "while a table is closed, its key is made of its spelling",
             rules: [.claimedDelivered, .sentThoughHeld]
         ) { script, violation in
@@ -47,13 +36,6 @@ extension KnownBreak {
             rules: [.untrueReason]
         ) { script, violation in
             script.agents.count > 1 && script.redivis.flag("name-uris", false) && violation.says("contentDiffers")
-        },
-        KnownBreak(
-            number: "P-07", words: "an upload that may not be taken off closes its table again and again",
-            rules: [.notDelivered, .neverEnds, .restless, .journalTooLong, .readTooMuch]
-        ) { script, violation in
-            script.redivis.flag("no-deletes", false)
-                || script.hasFault(of: [.deletes, .all]) && violation.says("withdrawing", "403", "400")
         },
         KnownBreak(
             number: "P-03", words: "two agents take off each other's upload", rules: [.claimedDelivered]
@@ -77,24 +59,12 @@ extension KnownBreak {
             ]
         ) { script, _ in script.redivis["lag"] != nil || script.redivis["omits"] != nil },
         KnownBreak(
-            number: "P-08", words: "a state that was set back posts at once",
-            rules: [.registeredTwice, .sentThoughHeld, .twiceForGood, .claimedDelivered, .notDelivered]
-        ) { script, _ in script.has(.restore, .lose) },
-        KnownBreak(
             number: "N-29", words: "a file system that comes back under another device number has new files",
             rules: [.registeredTwice, .notDelivered, .sentThoughHeld]
         ) { script, _ in script.has(.remount) },
         KnownBreak(
             number: "P-04", words: "two agents register one file, and nobody notices", rules: [.twiceForGood]
         ) { script, _ in script.agents.count > 1 },
-        KnownBreak(
-            number: "P-21", words: "`forget` and `retry` take what is no file",
-            rules: [.sentThoughForgotten, .neverEnds, .restless, .journalTooLong, .untrueReason]
-        ) { script, _ in script.has(.forget, .retry) },
-        KnownBreak(
-            number: "P-09", words: "a row whose file system is away is tried again for ever",
-            rules: [.neverEnds, .restless, .journalTooLong]
-        ) { _, violation in violation.says("not mounted") },
         KnownBreak(
             number: "P-17", words: "the folder's path leads elsewhere, and nobody resolves it again",
             rules: [

@@ -107,5 +107,10 @@ final class MemorySource: OpenSource {
         }
     }
 
+    func endsHere() async throws(Failure) -> Bool {
+        let count = folder.state.withLock { $0.inodes[inode]?.bytes.count ?? 0 }
+        return state.withLock { $0.hashes.offset >= Int64(count) }
+    }
+
     func close() async {}
 }

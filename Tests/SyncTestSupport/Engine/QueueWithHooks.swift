@@ -4,7 +4,7 @@ import SystemPackage
 
 /// The doors of the queue, for hooks.
 public enum QueueOperation: String, CaseIterable, Hashable, Sendable {
-    case beginRun, takeUp, rerouteUnsent, reroute, folderIdentity, noteFolder, existingVerdict, closeExisting, noteSeen,
+    case beginRun, takeUp, rerouteUnsent, reroute, folderIdentity, noteFolder, noteDevice, existingVerdict, closeExisting, noteSeen,
         settlingDue, nextLook,
         recordLooks, due, importing
     case delivery, tablesInUse, save, settleContent, resettle, workload, remoteIndex, recordListing, closeListing
@@ -13,7 +13,7 @@ public enum QueueOperation: String, CaseIterable, Hashable, Sendable {
     /// Whether it changes the database.
     public var writes: Bool {
         switch self {
-        case .beginRun, .takeUp, .rerouteUnsent, .reroute, .noteFolder, .closeExisting, .noteSeen, .recordLooks, .save,
+        case .beginRun, .takeUp, .rerouteUnsent, .reroute, .noteFolder, .noteDevice, .closeExisting, .noteSeen, .recordLooks, .save,
             .settleContent, .resettle,
             .recordListing,
             .closeListing, .forgetUpload, .recordTwins:
@@ -103,6 +103,14 @@ public final class QueueWithHooks: DeliveryQueue {
     ) async throws(Failure) {
         try await around(.noteFolder) { () throws(Failure) in
             try await base.noteFolder(identity, of: mapping, at: folder, now: now)
+        }
+    }
+
+    public func noteDevice(
+        _ device: UInt64, isAway: Bool, of mapping: MappingID, now: Moment
+    ) async throws(Failure) {
+        try await around(.noteDevice) { () throws(Failure) in
+            try await base.noteDevice(device, isAway: isAway, of: mapping, now: now)
         }
     }
 
