@@ -43,7 +43,6 @@ final class Transaction {
         if let delivery { try capJournal(of: delivery) }
     }
 
-
     /// Writes a new state over a row from outside its runner: whoever holds it finds its copy stale.
     ///
     /// - Parameter mapping: whose row it is by now, where that is another's than it was read as: its pause holds.
