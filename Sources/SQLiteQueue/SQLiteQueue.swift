@@ -17,7 +17,7 @@ public final class SQLiteQueue: DeliveryQueue {
     let pool: DatabasePool
     let path: FilePath
     private let api: String
-    private let logger: Logger
+    let logger: Logger
     private let commits: CommitGroup
     private let receiptLog: ReceiptLog
     private let health: DatabaseHealth
@@ -30,7 +30,7 @@ public final class SQLiteQueue: DeliveryQueue {
     /// Asked for with each decision, and changed only by this queue. The outer `nil`: not read yet.
     private let rememberedFact = Mutex<EndpointFact??>(nil)
     /// Asked for with each decision, and changed only by this queue.
-    private let unknownPast = Mutex<UnknownPast?>(nil)
+    let unknownPast = Mutex<UnknownPast?>(nil)
 
     /// Opens or makes the database, brings its tables up to date, and brings `receipts.jsonl` up to it.
     ///
@@ -52,25 +52,7 @@ public final class SQLiteQueue: DeliveryQueue {
         await renewMark()
     }
 
-    /// Draws the mark anew by which the database is known as itself: at a start, now and then, and at the end of a run.
-    public func renewMark() async {
-        guard let place = directory?.path, let mark = DatabaseMark.draw(in: place) else { return }
-        // Where this fails, the next run takes the database for a restored one, and waits for a moment.
-        try? await write { try mark.keep(in: $0.database) }
-    }
-
-    private func begin(as origin: DatabaseOrigin) async throws(Failure) {
-        if origin == .restored {
-            logger.notice("the database is not the one that was written last: registrations wait until tables are listed")
-        }
-        let past = try await write { transaction in
-            try transaction.begin(as: origin)
-            return try transaction.unknownPast()
-        }
-        unknownPast.withLock { $0 = past }
-    }
-
-    private let directory: StateDirectory?
+    let directory: StateDirectory?
 
     convenience init(path: FilePath, api: String, logger: Logger, keeping directory: StateDirectory?)
         async throws(Failure)
@@ -104,7 +86,7 @@ public final class SQLiteQueue: DeliveryQueue {
         reader = QueueReader(database: pool, calls: calls, path: path, health: health)
         commits = CommitGroup(pool: pool, calls: calls, health: health) { Task { await log.noteCommit() } }
         try await log.start()
-        if origin != .itself { try await begin(as: origin) }
+        try await begin(as: origin)
     }
 
     private static func size(of path: FilePath) -> Int64 {
@@ -117,25 +99,6 @@ public final class SQLiteQueue: DeliveryQueue {
     /// - Returns: what was found, with the command that mends it; `nil` where the task is cancelled.
     public func damage() async -> Failure? { await health.damage() }
 
-    /// How often a directory that is in use is looked for.
-    private static let lookInterval: Duration = .seconds(3)
-
-    /// Waits until the state directory, its lock file or its database is not in its place any more: nothing that is
-    /// written from then on can be relied on.
-    /// - Returns: what is lost; `nil` where the task is cancelled.
-    public func loss() async -> Failure? {
-        var marked = ContinuousClock.now
-        while !Task.isCancelled {
-            if let loss = directory?.loss() { return Failure(stateProblem: loss) }
-            if marked.duration(to: .now) > DatabaseMark.interval {
-                await renewMark()
-                marked = .now
-            }
-            try? await Task.sleep(for: Self.lookInterval)
-        }
-        return nil
-    }
-
     /// Returns when every receipt that was committed is in `receipts.jsonl` and synced: before a run ends.
     public func flushReceipts() async throws(Failure) {
         try await receiptLog.flush()
@@ -145,19 +108,19 @@ public final class SQLiteQueue: DeliveryQueue {
     /// Rows that could not be read since the start, each told with its number and what to do.
     public var unreadableRows: [Failure] { unreadable.withLock { rows in rows.keys.sorted().compactMap { rows[$0] } } }
 
-    private func write<Value: Sendable>(
+    func write<Value: Sendable>(
         _ body: @escaping @Sendable (Transaction) throws -> Value
     ) async throws(Failure) -> Value {
         try await commits.write(body)
     }
 
-    private func read<Value: Sendable>(
+    func read<Value: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws(Failure) -> Value {
         try await reader.read(body)
     }
 
-    private func note(_ now: MonotonicInstant) { run.withLock { $0 = now.run } }
+    func note(_ now: MonotonicInstant) { run.withLock { $0 = now.run } }
 
     private func instant(_ nanoseconds: Int64) -> MonotonicInstant {
         MonotonicInstant(run: run.withLock { $0 }, nanoseconds: nanoseconds)
@@ -212,24 +175,6 @@ public final class SQLiteQueue: DeliveryQueue {
     ) async throws(Failure) {
         note(now.monotonic)
         try await write { try $0.noteFolder(identity, of: mapping, at: folder, run: now.monotonic.run) }
-    }
-
-    private static let restingAtOnce = 1000
-
-    /// In batches, so that no other write waits for a million rows.
-    public func noteDevice(
-        _ device: UInt64, isAway: Bool, of mapping: MappingID, now: Moment
-    ) async throws(Failure) {
-        note(now.monotonic)
-        guard isAway else { return try await write { try $0.wakeFiles(of: mapping, run: now.monotonic.run) } }
-        for state in Transaction.beforeTransfers {
-            var last: Int64? = 0
-            while let after = last, !Task.isCancelled {
-                last = try await write {
-                    try $0.restFiles(on: device, of: mapping, in: state, after: after, limit: Self.restingAtOnce)
-                }
-            }
-        }
     }
 
     // MARK: Intake

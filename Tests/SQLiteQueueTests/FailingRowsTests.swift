@@ -19,10 +19,11 @@ import Testing
         _ = try await fixture.queue.save(Decision(failing, "it is not there"), at: QueueFixture.at(20))
     }
 
-    @Test(arguments: [
-        ([1, 2, 3], [], 2, [1, 2]), ([9], [1, 2, 3, 4], 4, [9, 1, 2, 3]), ([7, 8, 9], [1, 2], 4, [7, 8, 9, 1]),
-        ([], [1, 2], 1, [1]), ([5, 6], [1], 1, [5]), ([5], [1, 2], 8, [5, 1, 2]),
-    ] as [([Int64], [Int64], Int, [Int64])])
+    @Test(
+        arguments: [
+            ([1, 2, 3], [], 2, [1, 2]), ([9], [1, 2, 3, 4], 4, [9, 1, 2, 3]), ([7, 8, 9], [1, 2], 4, [7, 8, 9, 1]),
+            ([], [1, 2], 1, [1]), ([5, 6], [1], 1, [5]), ([5], [1, 2], 8, [5, 1, 2]),
+        ] as [([Int64], [Int64], Int, [Int64])])
     func `rows that have not failed come first, and a quarter is kept for the others`(
         fresh: [Int64], failing: [Int64], limit: Int, expected: [Int64]
     ) {

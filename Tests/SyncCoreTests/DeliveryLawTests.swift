@@ -165,7 +165,8 @@ import Testing
                 // What is on the storage host in part may have moved, and is waited for once.
                 let mayHaveMoved = event == .sourceGone && stage.sending != nil
                 #expect(
-                    (decision.delivery.state.stage == nil) == (needsSource && !mayHaveMoved), "\(stage.words) on \(event)")
+                    (decision.delivery.state.stage == nil) == (needsSource && !mayHaveMoved),
+                    "\(stage.words) on \(event)")
             }
         }
     }

@@ -18,7 +18,8 @@ import Testing
         let touched = Self.decide(Self.sending, .sourceTouched(Sample.touched, hasSettled: true))
         #expect(touched.words == "transferring 262144 -> send 262144-524288 proving 262144")
         #expect(touched.delivery.observation == Sample.touched)
-        let probing = Self.decide(.probing(Sample.session(), Self.half), .sourceTouched(Sample.touched, hasSettled: true))
+        let probing = Self.decide(
+            .probing(Sample.session(), Self.half), .sourceTouched(Sample.touched, hasSettled: true))
         #expect(probing.words == "probing 262144 -> query")
     }
 
@@ -36,7 +37,8 @@ import Testing
     ])
     func `another inode, size or mtime is a change`(seen: FileObservation) {
         #expect(!seen.isTouch(of: Sample.observation()))
-        #expect(Self.decide(Self.sending, .sourceTouched(seen, hasSettled: true)).words == "pending examine -> resettle")
+        #expect(
+            Self.decide(Self.sending, .sourceTouched(seen, hasSettled: true)).words == "pending examine -> resettle")
     }
 
     /// The law: whatever is read anew goes on at the same place with the same session.
@@ -100,7 +102,8 @@ import Testing
         let again = missed.delivery.decide(on: .effectFailed(Sample.failure(.sourceGone)), in: Sample.context(at: 150))
         #expect(again.words == "abandoned gone -> none")
         #expect(Self.decide(.opening, .sourceGone).words == "abandoned gone -> none")
+        // Of a first chunk that is on its way nothing is confirmed yet.
         let unsent = Stage.transferring(Sample.session(), .none)
-        #expect(Self.decide(unsent, .sourceGone).words == "abandoned gone -> none")
+        #expect(Self.decide(unsent, .sourceGone).words == "waiting probing 0 -> none")
     }
 }

@@ -43,10 +43,13 @@ import Testing
         case .unreadable: return reading.contains(name) ? "parked unreadable -> none" : unclear
         case .sourceGone:
             guard reading.contains(name) else { return unclear }
-            // What was sent in part may have moved.
-            return ["transferring", "probing"].contains(name)
-                ? "waiting probing 262144 -> none"
-                : name == "concluding" ? "waiting probing 614400 -> none" : "abandoned gone -> none"
+            // What has a session may have moved.
+            switch name {
+            case "transferring", "probing": return "waiting probing 262144 -> none"
+            case "concluding": return "waiting probing 614400 -> none"
+            case "whole": return "waiting probing 0 -> none"
+            default: return "abandoned gone -> none"
+            }
         case .sourceChanged: return reading.contains(name) ? "abandoned superseded -> resettle" : unclear
         case .conflict:
             guard let number = posts[name] else { return patience }

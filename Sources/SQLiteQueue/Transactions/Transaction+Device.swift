@@ -20,10 +20,8 @@ extension Transaction {
             SELECT id FROM delivery WHERE mapping = ? AND public = ? AND id > ? AND kind IN ('pending', 'opening')
                 AND device = ? AND work IS NOT NULL ORDER BY id LIMIT ?
             """, [number, state.rawValue, last, Int64(bitPattern: device), limit])
-        for row in rows {
-            try database.run(
-                "UPDATE delivery SET work = NULL, due = NULL, revision = revision + 1 WHERE id = ?", [try row.integer(0)])
-        }
+        let takeOut = "UPDATE delivery SET work = NULL, due = NULL, revision = revision + 1 WHERE id = ?"
+        for row in rows { try database.run(takeOut, [try row.integer(0)]) }
         return try rows.last?.integer(0)
     }
 

@@ -45,7 +45,6 @@ final class Transaction {
         if let delivery { try capJournal(of: delivery) }
     }
 
-
     /// Writes a new state over a row from outside its runner: whoever holds it finds its copy stale.
     ///
     func setState(

@@ -47,7 +47,7 @@ extension Delivery {
     static let misreportLimit = 5
 
     /// A file that is not at its path may have been moved, and is sent on from where it is found. That is waited for once
-    /// where the storage host has bytes, or may have; everything else loses nothing by beginning anew.
+    /// where it has a session, which may have bytes; everything else loses nothing by beginning anew.
     func missed(at stage: Stage, in context: DecisionContext) -> Decision {
         guard let (session, progress) = stage.sending, tally.wasMissed != true else {
             return abandonedForLoss()

@@ -94,13 +94,6 @@ extension KnownBreak {
 
 extension Script {
     fileprivate func has(_ verbs: Verb...) -> Bool { steps.contains { verbs.contains($0.verb) } }
-
-    fileprivate func hasFault(of requests: Set<RequestFault.Requests>) -> Bool {
-        steps.contains { step in
-            step.verb == .fault
-                && step.word(0).flatMap(RequestFault.Requests.init(rawValue:)).map(requests.contains) ?? false
-        }
-    }
 }
 
 extension Violation {

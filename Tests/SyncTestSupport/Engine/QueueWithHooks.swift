@@ -4,19 +4,16 @@ import SystemPackage
 
 /// The doors of the queue, for hooks.
 public enum QueueOperation: String, CaseIterable, Hashable, Sendable {
-    case beginRun, takeUp, rerouteUnsent, reroute, folderIdentity, noteFolder, noteDevice, existingVerdict, closeExisting, noteSeen,
-        settlingDue, nextLook,
-        recordLooks, due, importing
+    case beginRun, takeUp, rerouteUnsent, reroute, folderIdentity, noteFolder, noteDevice, existingVerdict
+    case closeExisting, noteSeen, settlingDue, nextLook, recordLooks, due, importing
     case delivery, tablesInUse, save, settleContent, resettle, workload, remoteIndex, recordListing, closeListing
     case knownUpload, forgetUpload, endpointFact, secondLooks, nextSecondLook, recordTwins
 
     /// Whether it changes the database.
     public var writes: Bool {
         switch self {
-        case .beginRun, .takeUp, .rerouteUnsent, .reroute, .noteFolder, .noteDevice, .closeExisting, .noteSeen, .recordLooks, .save,
-            .settleContent, .resettle,
-            .recordListing,
-            .closeListing, .forgetUpload, .recordTwins:
+        case .beginRun, .takeUp, .rerouteUnsent, .reroute, .noteFolder, .noteDevice, .closeExisting, .noteSeen,
+            .recordLooks, .save, .settleContent, .resettle, .recordListing, .closeListing, .forgetUpload, .recordTwins:
             true
         case .existingVerdict, .folderIdentity, .settlingDue, .nextLook, .due, .importing, .delivery, .tablesInUse,
             .workload,
