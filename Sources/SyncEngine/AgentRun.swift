@@ -39,7 +39,8 @@ public struct AgentRun: Sendable {
         let directory = TableDirectory(
             ports: ports, registrationDoubt: configuration.settings.registrationDoubt,
             onRefusal: { await refusals.take($0) }, observer: observer)
-        let follower = ImportFollower(ports: ports, directory: directory, observer: observer)
+        let follower = ImportFollower(
+            ports: ports, doubt: { live.current.settings.registrationDoubt }, directory: directory, observer: observer)
         let roots = KnownRoots()
         let bell = settleBell
         let twins = TwinKeeper(configuration: live, ports: ports, directory: directory, observer: observer)

@@ -9,7 +9,8 @@ actor ImportFollower {
     private var tables: Set<TableReference> = []
     /// Of those, the ones whose last walk failed.
     private var failing: Set<TableReference> = []
-    private var misses: [DeliveryID: Int] = [:]
+    /// Since when the listings have not shown an upload, and no request for its uri has found it either.
+    private var absences = Absences()
     /// How many pages the last walk through a table's draft took.
     private var pages: [TableReference: Int] = [:]
     private let bell = WorkBell()
@@ -30,12 +31,17 @@ actor ImportFollower {
     static let pausePerListing = (busy: 8.0, idle: 0.1)
     /// How many imports of a table are looked for in one walk through its uploads.
     static let batch = 2_000
-    /// In how many walks in a row an upload may be missing: a listing may lag behind.
-    static let missesLimit = 5
+    private let doubt: @Sendable () -> Duration
 
-    /// - Parameter directory: tables that it has closed, because Redivis refused them or the token, are not asked.
-    init(ports: EnginePorts, directory: TableDirectory, observer: @escaping EngineObserver) {
+    /// - Parameters:
+    ///   - doubt: `registration_doubt`: how long what was registered may not be found anywhere.
+    ///   - directory: tables that it has closed, because Redivis refused them or the token, are not asked.
+    init(
+        ports: EnginePorts, doubt: @escaping @Sendable () -> Duration, directory: TableDirectory,
+        observer: @escaping EngineObserver
+    ) {
         self.ports = ports
+        self.doubt = doubt
         self.directory = directory
         self.observer = observer
     }
@@ -129,6 +135,7 @@ actor ImportFollower {
     ) async throws(Failure) -> Bool {
         var search = ImportSearch(batch)
         var hasMoved = false
+        let began = ports.clock.now().monotonic
         if batch.count < pages[table] ?? 0 {
             hasMoved = try await ask(batch, in: table, &search, apply)
         }
@@ -143,17 +150,38 @@ actor ImportFollower {
                 hasMoved = try await walk(version, of: table, &search, apply) || hasMoved
             }
         }
-        for delivery in search.missing {
-            misses[delivery.id, default: 0] += 1
-            guard misses[delivery.id, default: 0] >= Self.missesLimit else { continue }
-            misses[delivery.id] = nil
-            if let key = delivery.tableKey, let uri = delivery.registration?.uri {
-                try await ports.queue.forgetUpload(uri: uri, of: key)
+        return try await judgeMissing(search.missing, since: began, in: table, &search, apply) || hasMoved
+    }
+
+    /// What no listing of this walk showed. A list that lags behind, or leaves something out, is normal: a request for
+    /// the uri itself decides, and only once the doubt about it is over (`Absences`).
+    private func judgeMissing(
+        _ missing: [Delivery], since began: MonotonicInstant, in table: TableReference, _ search: inout ImportSearch,
+        _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
+    ) async throws(Failure) -> Bool {
+        var hasMoved = false
+        let asked = absences.toAsk(missing, walkBegan: began, doubt: doubt(), limit: Self.requestsForMissing)
+        for (delivery, isOver) in asked {
+            guard let registration = delivery.registration else { continue }
+            let found = try await directory.find(
+                registration, bearsOurName: delivery.bearsOurName(registration), in: table)
+            observer(.alive(.follower))
+            if let found {
+                hasMoved = await report(search.take(found, as: delivery), apply) || hasMoved
+                continue
+            }
+            guard isOver else { continue }
+            absences.forget(delivery.id)
+            if let key = delivery.tableKey {
+                try await ports.queue.forgetUpload(uri: registration.uri, of: key)
             }
             await apply(.importVanished, delivery)
         }
         return hasMoved
     }
+
+    /// How many uploads that a walk did not show are asked for by themselves after it.
+    static let requestsForMissing = 32
 
     /// Each upload by its uri. What is not found is looked for in the listings.
     private func ask(
@@ -197,7 +225,7 @@ actor ImportFollower {
     private func report(
         _ found: [(RemoteUpload, Delivery)], _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
     ) async -> Bool {
-        for (_, delivery) in found { misses[delivery.id] = nil }
+        for (_, delivery) in found { absences.forget(delivery.id) }
         let ended = found.filter { $0.0.status != .inProgress }
         await withTaskGroup(of: Void.self) { group in
             for (index, (upload, delivery)) in ended.enumerated() {

@@ -39,6 +39,13 @@ struct ImportSearch {
         return found
     }
 
+    /// What was found by a request for it.
+    mutating func take(_ upload: RemoteUpload, as delivery: Delivery) -> [(RemoteUpload, Delivery)] {
+        guard let name = delivery.registration?.name, open[name]?.id == delivery.id else { return [] }
+        open[name] = nil
+        return [(upload, delivery)]
+    }
+
     /// What no listing held.
     var missing: [Delivery] { Array(open.values) }
 }

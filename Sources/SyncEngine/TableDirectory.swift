@@ -265,6 +265,28 @@ public actor TableDirectory {
         return met.mapValues { Array($0) }
     }
 
+    /// One upload by the address of its name, in each of these versions.
+    private func upload(
+        named name: String, in versions: [TableVersion], _ reference: TableReference
+    ) async throws(Failure) -> RemoteUpload? {
+        for version in versions {
+            let answer = try await ports.remote(for: reference).upload(named: name, of: reference, in: version)
+            if let answer, answer.rank(asOurs: name) != nil { return answer }
+        }
+        return nil
+    }
+
+    /// An upload that a listing did not show: by its uri, and where it bears a name of ours, by that.
+    func find(
+        _ registration: Registration, bearsOurName: Bool, in reference: TableReference
+    ) async throws(Failure) -> RemoteUpload? {
+        if let upload = try await ports.remote(for: reference).upload(uri: registration.uri) { return upload }
+        guard bearsOurName else { return nil }
+        let table = try await ports.remote(for: reference).table(reference)
+        return try await upload(
+            named: registration.name, in: table.versions(releasedAfter: registration.newestReleased), reference)
+    }
+
     /// The look-up in doubt: the server itself is asked, in the draft and in every version released since.
     public func lookUpOnServer(
         _ name: String, in reference: TableReference, releasedAfter newest: VersionTag?
@@ -278,6 +300,11 @@ public actor TableDirectory {
             }
         }
         tables[reference]?.table = table
+        // A list may leave out what is there (api.md 11, 12): absent is what its address does not lead to either.
+        if best == nil, let upload = try await upload(named: name, in: table.versions(releasedAfter: newest), reference)
+        {
+            return .registrationFound(upload, newestReleased: newest)
+        }
         if let found = best?.upload { return .registrationFound(found, newestReleased: newest) }
         return .registrationAbsent(LookUpReport(begun: begun, newestReleased: table.released.last))
     }

@@ -49,7 +49,7 @@ final class Transaction {
         _ state: DeliveryState, of row: DeliveryRow, in mapping: Int64? = nil, resettingTally: Bool = false,
         note: String, at now: Timestamp
     ) throws {
-        let tally = resettingTally ? Delivery.Tally() : row.delivery.tally
+        let tally = resettingTally ? row.delivery.tally.forgettingTries : row.delivery.tally
         try write(stored(state, tally, mapping: mapping ?? row.mapping), over: row.id, at: now)
         try self.note(note, delivery: row.id, file: row.file, at: now)
     }

@@ -15,8 +15,8 @@ extension Delivery {
             return decideLive(stage, on: event, in: context)
         case .held:
             return decideHeld(on: event)
-        case .parked:
-            return decideParked(on: event)
+        case .parked(let reason):
+            return decideParked(reason, on: event)
         case .abandoned(let reason):
             return decideAbandoned(reason, on: event)
         case .delivered:
@@ -80,10 +80,10 @@ extension Delivery {
         }
     }
 
-    private func decideParked(on event: DeliveryEvent) -> Decision {
+    private func decideParked(_ reason: ParkReason, on event: DeliveryEvent) -> Decision {
         switch event {
         case .byHand(.retryRequested):
-            return restarted("queued again by hand")
+            return rememberingPost(if: reason.leavesPossibleUpload).restarted("queued again by hand")
         case .byHand(.forgotten):
             return moved(to: .abandoned(.forgotten), "forgotten by hand")
         case .sourceChanged:
@@ -114,7 +114,7 @@ extension Delivery {
         if event == .resumed {
             switch admission {
             case .fresh, .examined:
-                return starting(nil, in: context)
+                return beginning(nil, in: context)
             case .examine, .existing:
                 return moved(
                     to: .working(.pending(admission)), "reading the file to know its content",
@@ -133,7 +133,7 @@ extension Delivery {
         let known = knowing(content, in: context)
         switch standing {
         case .alone:
-            return known.starting("its content is new to the table", in: context)
+            return known.beginning("its content is new to the table", in: context)
         case .joined(let other):
             // The queue has already given this path to the other delivery and ended this row.
             return unchanged("the same content as delivery \(other)")
@@ -159,6 +159,13 @@ extension Delivery {
         case .strange(let reason):
             return known.moved(to: .held(reason), "held: it was there before, and a person chooses")
         }
+    }
+
+    /// A version that was registered before it came to rest, or may have been, is looked for first, as after an answer
+    /// that was lost: the list may lag behind, and a request may still be carried out.
+    private func beginning(_ why: String?, in context: DecisionContext) -> Decision {
+        guard let posted = tally.posted, uploadName != nil else { return starting(why, in: context) }
+        return inDoubt(.inline, posted, why ?? "it may have been registered before", in: context)
     }
 
     /// By the way that its size asks for.

@@ -16,7 +16,7 @@ extension Delivery {
     /// From the beginning, because a person said so.
     func restarted(_ note: String, as admission: Admission? = nil) -> Decision {
         var next = self
-        next.tally = Tally()
+        next.tally = tally.forgettingTries
         return next.moved(to: .working(.pending(admission ?? (content == nil ? .examine : .examined))), note)
     }
 

@@ -62,7 +62,8 @@ extension Delivery {
     ) -> Decision {
         if event == .resumed { return followingImport(registration, "following its import") }
         if event == .importVanished {
-            return moved(to: .parked(.removedFromTable), "parked: somebody removed it from the table")
+            return rememberingPost(registration.attempt).moved(
+                to: .parked(.removedFromTable), "parked: somebody removed it from the table")
         }
         guard case .importReported(let upload) = event else { return unexpected(event) }
         let registration = registration.listed(as: upload)
@@ -81,6 +82,18 @@ extension Delivery {
     ) -> Decision {
         if event == .resumed { return withdrawing(registration, why) }
         guard event == .registrationWithdrawn else { return unexpected(event) }
+        return provenOff(registration).withdrawn(registration, why, in: context)
+    }
+
+    /// The one upload that could have come of its one attempt is off the table.
+    private func provenOff(_ registration: Registration) -> Delivery {
+        guard !registration.isAdopted, tally.posted?.number == 1, tally.leftInline != .lost else { return self }
+        var next = self
+        next.tally.posted = nil
+        return next
+    }
+
+    private func withdrawn(_ registration: Registration, _ why: Withdrawal, in context: DecisionContext) -> Decision {
         switch why {
         case .importFailed(let words):
             return moved(to: .parked(.importFailed(words)), "parked: the import failed")
@@ -101,6 +114,21 @@ extension Delivery {
                 ? next.moved(to: .parked(.nameTaken(name)), "parked: its name is taken")
                 : next.opening("its name was taken; it is looked up and sent once more")
         }
+    }
+
+    // MARK: What may be on the table while the row is at rest
+
+    func rememberingPost(_ attempt: PostAttempt) -> Delivery {
+        var next = self
+        next.tally.posted = attempt.and(tally.posted)
+        return next
+    }
+
+    /// - Parameter isPossible: whether it may have been registered though its tally does not tell: rows of older
+    ///   versions of the program did not keep that.
+    func rememberingPost(if isPossible: Bool) -> Delivery {
+        guard isPossible, tally.posted == nil, uploadName != nil else { return self }
+        return rememberingPost(PostAttempt(number: 1, newestReleased: nil, begunAt: Timestamp(milliseconds: 0)))
     }
 
     // MARK: Moves
@@ -166,7 +194,9 @@ extension Delivery {
         }
         let attempt = PostAttempt(
             number: number, newestReleased: report.newestReleased, begunAt: context.now.wall)
-        return moved(
+        var next = self
+        next.tally.posted = attempt.and(tally.posted)
+        return next.moved(
             to: .working(.posting(source, attempt)), number == 1 ? "registering" : "registering again",
             effect: .post(source, name: uploadName, attempt))
     }
@@ -205,11 +235,15 @@ extension Delivery {
     static let incompleteReportsLimit = 5
     static let incompleteReportPause: Duration = .seconds(5)
 
+    /// Whether the upload's name is made of this path and content. An adopted upload may have any other name.
+    public func bearsOurName(_ registration: Registration) -> Bool {
+        uploadName.map { UploadName.isSame(registration.name, $0) } ?? false
+    }
+
     /// What is on the table is not what it should be. Ours is taken off; what others registered under a name of
     /// theirs is not ours to delete, so a person chooses.
     private func unfit(_ registration: Registration, _ why: Withdrawal) -> Decision {
-        let bearsOurName = uploadName.map { UploadName.isSame(registration.name, $0) } ?? false
-        guard registration.isAdopted, !bearsOurName else { return withdrawing(registration, why) }
+        guard registration.isAdopted, !bearsOurName(registration) else { return withdrawing(registration, why) }
         return moved(
             to: .held(.tableHasOtherUploads), "held: the upload that the table had is not this file: \(why.words)")
     }
@@ -237,7 +271,10 @@ extension Delivery {
             table: tableKey ?? context.table, uploadName: uploadName, uri: upload.uri, content: content,
             md5Confirmed: upload.md5 == content.md5, isAdopted: registration.isAdopted,
             deliveredAt: context.now.wall)
-        var decision = moved(to: .delivered(receipt), registration.isAdopted ? "delivered (adopted)" : "delivered")
+        var done = self
+        done.tally.posted = nil
+        var decision = done.moved(
+            to: .delivered(receipt), registration.isAdopted ? "delivered (adopted)" : "delivered")
         decision.endpointFact = learned(from: registration, in: context)
         return decision
     }
@@ -278,6 +315,9 @@ extension RegistrationSource {
 }
 
 extension Registration {
+    /// What led to it, as far as a doubt needs it.
+    var attempt: PostAttempt { PostAttempt(number: 1, newestReleased: newestReleased, begunAt: registeredAt) }
+
     /// With the uri that the table lists for exactly this name: the one to delete it by, should it come to that.
     fileprivate func listed(as upload: RemoteUpload) -> Registration {
         guard upload.name == name else { return self }

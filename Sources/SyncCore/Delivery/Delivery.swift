@@ -45,6 +45,10 @@ public struct Delivery: Hashable, Sendable {
         public var furthest: Int64 = 0
         /// `nil` as long as every chunk got through.
         public var chunks: ChunkFit?
+        /// The attempts to register it since its last delivery, as one, until it is proven that none of them left an
+        /// upload: with the highest number, and the oldest version that each of them may lie behind. It outlives rest:
+        /// whatever takes the row up again begins with a doubt.
+        public var posted: PostAttempt?
 
         public init() {}
 
@@ -96,6 +100,14 @@ extension Delivery.Tally {
         furthest = try stored.decodeIfPresent(Int64.self, forKey: .furthest) ?? 0
         // What cannot be read is learned anew.
         chunks = try? stored.decodeIfPresent(ChunkFit.self, forKey: .chunks)
+        posted = try stored.decodeIfPresent(PostAttempt.self, forKey: .posted)
+    }
+
+    /// For a row that begins again: only what may be on the table is remembered.
+    public var forgettingTries: Delivery.Tally {
+        var tally = Delivery.Tally()
+        tally.posted = posted
+        return tally
     }
 }
 
