@@ -91,7 +91,7 @@ public struct AgentRun: Sendable {
                 group.addTask { await dispatcher.run() }
                 group.addTask { await follower.run { event, delivery in await dispatcher.apply(event, to: delivery) } }
                 group.addTask { await tables.run() }
-                group.addTask { await twins.run() }
+                group.addTask { await twins.run { event, delivery in await dispatcher.apply(event, to: delivery) } }
                 group.addTask { await settle() }
                 group.addTask { await retryWatches() }
                 group.addTask { await folders.run { live.current } }

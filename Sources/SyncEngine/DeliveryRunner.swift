@@ -28,7 +28,7 @@ struct DeliveryRunner: Sendable {
     ) async -> Failure? {
         let configuration = configuration.current
         let work = EffectPerformer(
-            mapping: configuration.mapping(delivery.mapping), api: configuration.settings.api, ports: ports,
+            mapping: configuration.mapping(delivery.mapping), settings: configuration.settings, ports: ports,
             directory: directory, follower: follower, roots: roots, observer: observer)
         var trouble: Failure?
         var hasSlot = false
@@ -104,7 +104,9 @@ struct DeliveryRunner: Sendable {
         do throws(Failure) {
             let decision = delivery.decide(
                 on: event, in: try await context(for: delivery, configuration.current))
-            return try await save(decision, over: delivery)?.state.stage != nil
+            guard let saved = try await save(decision, over: delivery) else { return false }
+            if case .followImport? = decision.effect { await follower.notice(saved.table) }
+            return saved.state.stage != nil
         } catch {
             observer(.queueProblem(error))
             return false
@@ -136,7 +138,7 @@ struct DeliveryRunner: Sendable {
             verification: mapping?.verification ?? .md5, endpoint: mapping?.endpoint ?? .auto,
             endpointFact: try await ports.queue.endpointFact(of: settings.api), onChange: mapping?.onChange ?? .hold)
         policy.waitsOutRefusals = !closesRefusedTables
-        let table = await directory.table(delivery.table)?.key ?? delivery.tableKey ?? TableKey(delivery.table.text)
+        let table = await directory.key(of: delivery.table)
         return DecisionContext(now: ports.clock.now(), jitter: ports.random(), table: table, policy: policy)
     }
 }

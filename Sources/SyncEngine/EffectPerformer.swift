@@ -4,6 +4,8 @@ import SyncCore
 actor EffectPerformer {
     private let mapping: Mapping?
     private let api: String
+    /// `registration_doubt`.
+    private let doubt: Duration
     private let ports: EnginePorts
     private let directory: TableDirectory
     private let follower: ImportFollower
@@ -13,10 +15,11 @@ actor EffectPerformer {
     private var source: (any OpenSource)?
 
     init(
-        mapping: Mapping?, api: String, ports: EnginePorts, directory: TableDirectory, follower: ImportFollower,
+        mapping: Mapping?, settings: AgentSettings, ports: EnginePorts, directory: TableDirectory, follower: ImportFollower,
         roots: KnownRoots, observer: @escaping EngineObserver
     ) {
-        self.api = api
+        api = settings.api
+        doubt = settings.registrationDoubt
         self.mapping = mapping
         self.ports = ports
         self.directory = directory
@@ -45,17 +48,16 @@ actor EffectPerformer {
             case .conclude(let progress):
                 return try await conclude(delivery, progress)
             case .lookUp(let name, .beforePost):
-                // Sent or posted once more: ours may stand on the table, though the list after the first time left it
-                // out, or the refusal was not the whole truth.
-                if delivery.tally.resends > 0 || delivery.tally.failures > 0 || delivery.tally.leftInline != nil {
-                    try await directory.relist(delivery.table)
-                }
-                return try await directory.lookUpBeforePost(name, in: delivery.table)
-            case .lookUp(let name, .inDoubt(let attempt, _)):
+                return try await directory.lookUpBeforePost(
+                    name, in: delivery.table, asksServer: delivery.mayBeOnTable)
+            case .lookUp(let name, .inDoubt(let attempt, let connectionEnded)):
                 return try await directory.lookUpOnServer(
-                    name, in: delivery.table, releasedAfter: attempt.newestReleased)
+                    name, in: delivery.table, releasedAfter: attempt.newestReleased,
+                    windowEnds: connectionEnded.advanced(by: doubt))
             case .post(let source, let name, _):
-                return .registered(try await post(delivery, source, name))
+                let upload = try await post(delivery, source, name)
+                await directory.noteRegistration(on: delivery.table)
+                return .registered(upload)
             case .followImport:
                 await follower.notice(delivery.table)
                 return nil
@@ -118,13 +120,13 @@ actor EffectPerformer {
         _ = try await source.rewind(to: delivery.observation.size)
         try await expectUnchanged(source, delivery)
         let content = await source.content()
-        guard let table = await directory.table(delivery.table) else {
+        guard let table = await directory.key(of: delivery.table) else {
             throw Failure(.transient, scope: .destination, "the table \(delivery.table) is not known yet")
         }
         let standing = try await ports.queue.settleContent(
             content,
             uploadName: delivery.uploadName ?? UploadName.make(base: delivery.nameBase, sha256: content.sha256),
-            table: table.key, of: delivery, admission: admission, at: ports.clock.now())
+            table: table, of: delivery, admission: admission, at: ports.clock.now())
         if case .joined = standing { return nil }
         return .examined(content, standing)
     }
@@ -265,11 +267,6 @@ actor EffectPerformer {
 
     private func withdraw(_ registration: Registration, of delivery: Delivery) async throws(Failure) {
         try await directory.withdraw(uri: registration.uri, of: delivery)
-        // It had come back under another name, so something of ours is there that was not when the index was made:
-        // the next look-up must find it.
-        if let name = delivery.uploadName, !UploadName.isSame(registration.name, name), !registration.isAdopted {
-            try await directory.relist(delivery.table)
-        }
     }
 
     /// A write to the unreleased version. A refusal may only mean that it was released a moment ago: then the write is

@@ -11,8 +11,6 @@ actor ImportFollower {
     private var failing: Set<TableReference> = []
     /// Since when the listings have not shown an upload, and no request for its uri has found it either.
     private var absences = Absences()
-    /// How many pages the last walk through a table's draft took.
-    private var pages: [TableReference: Int] = [:]
     private let bell = WorkBell()
     private let walkBell = WorkBell()
     /// Whether the last walk found nobody to ask.
@@ -133,51 +131,50 @@ actor ImportFollower {
         _ batch: [Delivery], in table: TableReference,
         _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
     ) async throws(Failure) -> Bool {
-        var search = ImportSearch(batch)
-        var hasMoved = false
-        let began = ports.clock.now().monotonic
-        if batch.count < pages[table] ?? 0 {
-            hasMoved = try await ask(batch, in: table, &search, apply)
+        let search = Gathered(ImportSearch(batch))
+        let hasMoved = Gathered(false)
+        let walks = await directory.observer(of: table)
+        if batch.count < (await walks.draftPages) {
+            try await ask(batch, in: table, search, hasMoved, apply)
         }
-        if !search.isDone {
-            hasMoved = try await walk(.draft, of: table, &search, apply) || hasMoved
-        }
-        if !search.isDone {
-            // Not in the draft: it may have been released meanwhile.
-            let released = try await ports.remote(for: table).table(table).versions(
-                releasedAfter: batch.oldestPredecessor)
-            for version in released where version != .draft && !search.isDone {
-                hasMoved = try await walk(version, of: table, &search, apply) || hasMoved
-            }
-        }
-        return try await judgeMissing(search.missing, since: began, in: table, &search, apply) || hasMoved
+        guard await !search.value.isDone else { return await hasMoved.value }
+        let report = try await walks.read(
+            TableObserver.Reader(releasedAfter: batch.oldestPredecessor, isProof: false) { page throws(Failure) in
+                let found = await search.change { search in
+                    search.meet(page.uploads) + (page.place.isLast ? search.settleByName() : [])
+                }
+                if await self.report(found, apply) { await hasMoved.change { $0 = true } }
+                return await search.value.isDone
+            })
+        listed += report.took
+        try await judgeMissing(search, since: report.began, in: table, hasMoved, apply)
+        return await hasMoved.value
     }
 
     /// What no listing of this walk showed. A list that lags behind, or leaves something out, is normal: a request for
     /// the uri itself decides, and only once the doubt about it is over (`Absences`).
     private func judgeMissing(
-        _ missing: [Delivery], since began: MonotonicInstant, in table: TableReference, _ search: inout ImportSearch,
-        _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
-    ) async throws(Failure) -> Bool {
-        var hasMoved = false
-        let asked = absences.toAsk(missing, walkBegan: began, doubt: doubt(), limit: Self.requestsForMissing)
-        for (delivery, isOver) in asked {
+        _ search: Gathered<ImportSearch>, since began: MonotonicInstant, in table: TableReference,
+        _ hasMoved: Gathered<Bool>, _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
+    ) async throws(Failure) {
+        let missing = await search.value.missing
+        for (delivery, isOver) in absences.toAsk(
+            missing, walkBegan: began, doubt: doubt(), limit: Self.requestsForMissing)
+        {
             guard let registration = delivery.registration else { continue }
             let found = try await directory.find(
-                registration, bearsOurName: delivery.bearsOurName(registration), in: table)
+                registration, byName: !registration.isAdopted || delivery.bearsOurName(registration), in: table)
             observer(.alive(.follower))
             if let found {
-                hasMoved = await report(search.take(found, as: delivery), apply) || hasMoved
-                continue
+                let taken = await search.change { $0.take(found, as: delivery) }
+                if await report(taken, apply) { await hasMoved.change { $0 = true } }
+            } else if isOver {
+                absences.forget(delivery.id)
+                if let key = delivery.tableKey { try await ports.queue.forgetUpload(uri: registration.uri, of: key) }
+                // Where others register, one of them may have taken it off for one that is gone too by now.
+                await apply(await directory.isShared(table) ? .uploadLost : .importVanished, delivery)
             }
-            guard isOver else { continue }
-            absences.forget(delivery.id)
-            if let key = delivery.tableKey {
-                try await ports.queue.forgetUpload(uri: registration.uri, of: key)
-            }
-            await apply(.importVanished, delivery)
         }
-        return hasMoved
     }
 
     /// How many uploads that a walk did not show are asked for by themselves after it.
@@ -185,39 +182,19 @@ actor ImportFollower {
 
     /// Each upload by its uri. What is not found is looked for in the listings.
     private func ask(
-        _ batch: [Delivery], in table: TableReference, _ search: inout ImportSearch,
+        _ batch: [Delivery], in table: TableReference, _ search: Gathered<ImportSearch>, _ hasMoved: Gathered<Bool>,
         _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
-    ) async throws(Failure) -> Bool {
-        var hasMoved = false
-        for uri in batch.compactMap(\.registration?.uri) {
+    ) async throws(Failure) {
+        for delivery in batch {
+            guard let uri = delivery.registration?.uri else { continue }
             let asked = ports.clock.now().monotonic
             let answer = try await ports.remote(for: table).upload(uri: uri)
             listed += ports.clock.now().monotonic.since(asked) ?? .zero
             observer(.alive(.follower))
             guard let answer else { continue }
-            hasMoved = await report(search.meet([answer]), apply) || hasMoved
+            let found = await search.change { $0.meet([answer]) }
+            if await report(found, apply) { await hasMoved.change { $0 = true } }
         }
-        return hasMoved
-    }
-
-    private func walk(
-        _ version: TableVersion, of table: TableReference, _ search: inout ImportSearch,
-        _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
-    ) async throws(Failure) -> Bool {
-        var hasMoved = false
-        var page: String?
-        var count = 0
-        repeat {
-            let asked = ports.clock.now().monotonic
-            let answer = try await ports.remote(for: table).uploads(of: table, in: version, page: page)
-            listed += ports.clock.now().monotonic.since(asked) ?? .zero
-            observer(.alive(.follower))
-            hasMoved = await report(search.meet(answer.uploads), apply) || hasMoved
-            page = answer.nextPage
-            count += 1
-            if version == .draft { pages[table] = max(page == nil ? count : pages[table] ?? 0, count) }
-        } while page != nil && !search.isDone
-        return await report(search.settleByName(), apply) || hasMoved
     }
 
     /// Side by side, so that their commits are grouped.

@@ -64,8 +64,8 @@ public struct OnceRun: Sendable {
                 await prepareTables(tables)
                 return nil
             }
-            group.addTask {
-                await twins.run()
+            group.addTask { [dispatcher] in
+                await twins.run { event, delivery in await dispatcher.apply(event, to: delivery) }
                 return nil
             }
             group.addTask { try await work(tables) }

@@ -231,7 +231,7 @@ extension Stage {
         case .registered: if case .posting = self { true } else { false }
         case .importReported(let upload):
             if case .importing = self { upload.status != .inProgress } else { false }
-        case .importVanished: if case .importing = self { true } else { false }
+        case .importVanished, .keptInstead, .uploadLost: if case .importing = self { true } else { false }
         case .registrationWithdrawn: if case .withdrawing = self { true } else { false }
         }
     }

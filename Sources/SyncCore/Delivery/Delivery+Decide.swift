@@ -19,8 +19,8 @@ extension Delivery {
             return decideParked(reason, on: event)
         case .abandoned(let reason):
             return decideAbandoned(reason, on: event)
-        case .delivered:
-            return unexpected(event)
+        case .delivered(let receipt):
+            return decideDelivered(receipt, on: event, in: context)
         }
     }
 
@@ -39,7 +39,8 @@ extension Delivery {
         case .effectFailed(let failure):
             return decideFailure(failure, at: stage, in: context)
         case .resumed, .examined, .sessionOpened, .chunkAnswered, .statusAnswered, .concluded, .registrationFound,
-            .registrationAbsent, .postingGated, .registered, .importReported, .importVanished, .registrationWithdrawn:
+            .registrationAbsent, .postingGated, .registered, .importReported, .importVanished, .registrationWithdrawn,
+            .keptInstead, .uploadLost:
             return decideStage(stage, on: event, in: context)
         }
     }
@@ -69,6 +70,24 @@ extension Delivery {
         }
     }
 
+    // MARK: Delivered: only what becomes of its upload moves it
+
+    private func decideDelivered(
+        _ receipt: Receipt, on event: DeliveryEvent, in context: DecisionContext
+    ) -> Decision {
+        switch event {
+        case .keptInstead(let upload, let newestReleased):
+            return receipt.uri == upload.uri ? unexpected(event) : bound(to: upload, newestReleased, in: context)
+        case .uploadLost:
+            return sendingAgain(
+                PostAttempt(number: 1, newestReleased: nil, begunAt: receipt.deliveredAt))
+        case .resumed, .examined, .sessionOpened, .chunkAnswered, .statusAnswered, .concluded, .registrationFound,
+            .registrationAbsent, .postingGated, .registered, .importReported, .importVanished, .registrationWithdrawn,
+            .effectFailed, .sourceChanged, .sourceGone, .byHand:
+            return unexpected(event)
+        }
+    }
+
     // MARK: At rest: only a person moves these
 
     private func decideHeld(on event: DeliveryEvent) -> Decision {
@@ -90,7 +109,7 @@ extension Delivery {
             return abandonedForChange()
         case .byHand(.resolved), .resumed, .examined, .sessionOpened, .chunkAnswered, .statusAnswered, .concluded,
             .registrationFound, .registrationAbsent, .postingGated, .registered, .importReported, .importVanished,
-            .registrationWithdrawn, .effectFailed, .sourceGone:
+            .registrationWithdrawn, .keptInstead, .uploadLost, .effectFailed, .sourceGone:
             return unexpected(event)
         }
     }
@@ -124,6 +143,7 @@ extension Delivery {
         guard case .examined(let content, let standing) = event else { return unexpected(event) }
         // Its name follows from the content that was known: another content is another version.
         if let known = self.content, known != content { return abandonedForChange() }
+        guard knowsTable(in: context) else { return waitingForTable(in: context) }
         return decideStanding(standing, content, admission, in: context)
     }
 
@@ -182,6 +202,7 @@ extension Delivery {
         if event == .resumed { return starting(nil, in: context) }
         guard case .concluded(let content, _) = event else { return unexpected(event) }
         guard isAsSettled(content) else { return abandonedForChange() }
+        guard knowsTable(in: context) else { return waitingForTable(in: context) }
         return knowing(content, in: context).lookingUp(.inline, .beforePost, "its content is known")
     }
 

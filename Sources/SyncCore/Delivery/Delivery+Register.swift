@@ -65,6 +65,10 @@ extension Delivery {
             return rememberingPost(registration.attempt).moved(
                 to: .parked(.removedFromTable), "parked: somebody removed it from the table")
         }
+        if case .keptInstead(let upload, let newestReleased) = event, upload.uri != registration.uri {
+            return bound(to: upload, newestReleased, in: context)
+        }
+        if event == .uploadLost { return sendingAgain(registration.attempt) }
         guard case .importReported(let upload) = event else { return unexpected(event) }
         let registration = registration.listed(as: upload)
         switch upload.status {
@@ -112,11 +116,36 @@ extension Delivery {
             next.tally.resends = next.tally.resends.incremented
             return next.tally.resends > 1
                 ? next.moved(to: .parked(.nameTaken(name)), "parked: its name is taken")
-                : next.opening("its name was taken; it is looked up and sent once more")
+                // A name is made of path and content, so this content is on the table, or was: another agent may have
+                // registered it, and the list may not show it yet.
+                : next.inDoubt(.inline, registration.attempt, "its name was taken", in: context)
         }
     }
 
+    // MARK: Several uploads of it, or none
+
+    /// From now on that upload is its own; it is verified like any other, and gets a receipt.
+    func bound(to upload: RemoteUpload, _ newestReleased: VersionTag?, in context: DecisionContext) -> Decision {
+        followingImport(
+            Registration(
+                uri: upload.uri, name: upload.name, newestReleased: newestReleased, registeredAt: context.now.wall,
+                isAdopted: true),
+            "it had been registered more than once: every agent keeps \(upload.uri), which it belongs to from now on")
+    }
+
+    /// Looked for once more, as after a lost answer, and then sent.
+    func sendingAgain(_ attempt: PostAttempt) -> Decision {
+        rememberingPost(attempt).restarted(
+            "no upload of it is left on the table: it is looked for once more, and then sent again")
+    }
+
     // MARK: What may be on the table while the row is at rest
+
+    /// Whether ours may stand on the table though the local index does not tell: it was sent or posted before, and a list
+    /// left it out, or a refusal was not the whole truth.
+    public var mayBeOnTable: Bool {
+        tally.posted != nil || tally.resends > 0 || tally.failures > 0 || tally.leftInline != nil
+    }
 
     func rememberingPost(_ attempt: PostAttempt) -> Delivery {
         var next = self
@@ -237,7 +266,10 @@ extension Delivery {
 
     /// Whether the upload's name is made of this path and content. An adopted upload may have any other name.
     public func bearsOurName(_ registration: Registration) -> Bool {
-        uploadName.map { UploadName.isSame(registration.name, $0) } ?? false
+        guard let uploadName else { return false }
+        if UploadName.isSame(registration.name, uploadName) { return true }
+        // A server that renames keeps the tag, and the tag is made of path and content.
+        return UploadName.tag(in: uploadName).map { UploadName.tags(in: registration.name).contains($0) } ?? false
     }
 
     /// What is on the table is not what it should be. Ours is taken off; what others registered under a name of
@@ -251,7 +283,7 @@ extension Delivery {
     private func verified(
         _ upload: RemoteUpload, _ registration: Registration, in context: DecisionContext
     ) -> Decision {
-        guard let content, let uploadName else {
+        guard let content, let uploadName, let table = tableKey ?? context.table else {
             return moved(
                 to: .parked(.stateDamaged("it was registered without a content")), "parked: its row has no content")
         }
@@ -268,7 +300,7 @@ extension Delivery {
             return incomplete(registration, lacksSize: upload.size == nil, in: context)
         }
         let receipt = Receipt(
-            table: tableKey ?? context.table, uploadName: uploadName, uri: upload.uri, content: content,
+            table: table, uploadName: uploadName, uri: upload.uri, content: content,
             md5Confirmed: upload.md5 == content.md5, isAdopted: registration.isAdopted,
             deliveredAt: context.now.wall)
         var done = self

@@ -177,7 +177,8 @@ extension Sample {
             .postingGated(until: moment(90).monotonic), .registered(upload(.inProgress)),
             .registered(upload(.inProgress, name: "june (1).csv")), .importReported(upload()),
             .importReported(upload(.inProgress)), .importReported(upload(.failed("no header"))),
-            .importReported(upload(size: nil)), .importVanished, .registrationWithdrawn, .sourceChanged, .sourceGone,
+            .importReported(upload(size: nil)), .importVanished, .registrationWithdrawn,
+            .keptInstead(upload(), newestReleased: version), .uploadLost, .sourceChanged, .sourceGone,
             .byHand(.retryRequested), .byHand(.forgotten), .byHand(.resolved(.add)), .byHand(.resolved(.ignore)),
         ] + Failure.Kind.all.map { .effectFailed(failure($0)) }
 }

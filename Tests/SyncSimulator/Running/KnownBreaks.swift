@@ -20,9 +20,6 @@ extension KnownBreak {
     /// In the order in which they explain: the narrow ones first.
     package static let all: [KnownBreak] = [
         KnownBreak(
-            number: "P-14", words: "each doubt lists the whole table by itself", rules: [.tooManyLists]
-        ) { _, _ in true },
-        KnownBreak(
             number: "P-06", words: "a change of ctime or a move drops the session and what was sent",
             rules: [.sentAgain, .sentTooMuch]
         ) { _, _ in true },
@@ -33,15 +30,6 @@ extension KnownBreak {
                 .sentThoughHeld,
             ]
         ) { script, _ in script.has(.lie) },
-        KnownBreak(
-            number: "N-28", words: "while a table is closed, its key is made of its spelling",
-            rules: [.claimedDelivered, .sentThoughHeld]
-        ) { script, violation in
-            // A later content of the path, under the right key, does not find such a row either.
-            violation.rule == .sentThoughHeld
-                ? script.steps.contains { $0.verb == .fault && ["401", "403"].contains($0.word(1)) }
-                : violation.says("no upload of its content is on demo.set.")
-        },
         KnownBreak(
             number: "N-32", words: "an address that two uploads share takes off the other agent's",
             rules: [.untrueReason]
@@ -56,16 +44,6 @@ extension KnownBreak {
                 || script.hasFault(of: [.deletes, .all]) && violation.says("withdrawing", "403", "400")
         },
         KnownBreak(
-            number: "P-03", words: "two agents take off each other's upload", rules: [.claimedDelivered]
-        ) { script, violation in script.agents.count > 1 && violation.says("no more, and no person took it off") },
-        KnownBreak(
-            number: "N-27", words: "a name that our own upload has is taken for somebody else's", rules: [.untrueReason]
-        ) { _, violation in violation.says("nameTaken") },
-        KnownBreak(
-            number: "P-15", words: "an adopted upload is checked against another of the same name",
-            rules: [.untrueReason]
-        ) { _, violation in violation.says("the table has just this upload") },
-        KnownBreak(
             number: "P-16", words: "more than 100 folders that cannot be read keep `existing` open",
             rules: [.untrueReason, .notDelivered]
         ) { script, violation in script.has(.lock) && violation.says("ignored", "held") },
@@ -73,13 +51,6 @@ extension KnownBreak {
             number: "N-26", words: "`existing: skip` is about a path for ever, and not about a file",
             rules: [.untrueReason]
         ) { _, violation in violation.says("existing: skip") },
-        KnownBreak(
-            number: "P-02", words: "what a list does not show is taken for removed",
-            rules: [
-                .untrueReason, .registeredTwice, .sentThoughHeld, .claimedDelivered, .notDelivered, .neverEnds,
-                .twiceForGood,
-            ]
-        ) { script, _ in script.redivis["lag"] != nil || script.redivis["omits"] != nil },
         KnownBreak(
             number: "P-08", words: "a state that was set back posts at once",
             rules: [.registeredTwice, .sentThoughHeld, .twiceForGood, .claimedDelivered, .notDelivered]
@@ -100,9 +71,6 @@ extension KnownBreak {
             number: "N-30", words: "two names of one file that settle at once are both registered",
             rules: [.registeredTwice]
         ) { script, _ in script.has(.link) },
-        KnownBreak(
-            number: "P-04", words: "two agents register one file, and nobody notices", rules: [.twiceForGood]
-        ) { script, _ in script.agents.count > 1 },
         KnownBreak(
             number: "P-21", words: "`forget` and `retry` take what is no file",
             rules: [.sentThoughForgotten, .neverEnds, .restless, .journalTooLong, .untrueReason]
