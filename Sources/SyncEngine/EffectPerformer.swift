@@ -62,8 +62,7 @@ actor EffectPerformer {
                 await follower.notice(delivery.table)
                 return nil
             case .withdraw(let registration):
-                try await withdraw(registration, of: delivery)
-                return .registrationWithdrawn
+                return try await withdraw(registration, of: delivery)
             case .resettle:
                 try await ports.queue.resettle(delivery, note: "the file changed", at: ports.clock.now())
                 return nil
@@ -265,9 +264,23 @@ actor EffectPerformer {
         return bytes
     }
 
-    private func withdraw(_ registration: Registration, of delivery: Delivery) async throws(Failure) {
-        try await directory.withdraw(uri: registration.uri, of: delivery)
+    /// Where uploads are addressed by their names, another agent's good one may share the address of ours: what the
+    /// address shows goes only while it is not what was sent, and the good one stays.
+    private func withdraw(
+        _ registration: Registration, of delivery: Delivery
+    ) async throws(Failure) -> DeliveryEvent {
+        let remote = ports.remote(for: delivery.table)
+        for _ in 0..<Self.mostAtOneAddress {
+            if let shown = try await remote.upload(uri: registration.uri), delivery.isAnother(shown, than: registration) {
+                return .keptInstead(shown, newestReleased: registration.newestReleased)
+            }
+            try await directory.withdraw(uri: registration.uri, of: delivery)
+            guard try await remote.upload(uri: registration.uri) != nil else { break }
+        }
+        return .registrationWithdrawn
     }
+
+    private static let mostAtOneAddress = 3
 
     /// A write to the unreleased version. A refusal may only mean that it was released a moment ago: then the write is
     /// tried again in the next one.

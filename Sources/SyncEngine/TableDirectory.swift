@@ -319,6 +319,10 @@ public actor TableDirectory {
         let met = Gathered<[String: [MetUpload]]>([:])
         let report = try await observer(of: reference).read(
             TableObserver.Reader(releasedAfter: newest, gathering: Self.gathering) { page throws(Failure) in
+                // Listed from its beginning once more, where a version was released meanwhile.
+                if page.place.isFirst {
+                    await met.change { $0 = $0.mapValues { $0.filter { $0.version != page.place.version } } }
+                }
                 for upload in page.uploads {
                     for tag in Set(UploadName.tags(in: upload.name)).intersection(tags) {
                         await met.change { $0[tag, default: []].append(MetUpload(upload, in: page.place.version)) }

@@ -47,7 +47,7 @@ actor TableObserver {
     /// What a page shows beside what was asked for.
     struct Noticed: Sendable {
         let uploads: [RemoteUpload]
-        /// Name tags that the walk has shown at two addresses.
+        /// Name tags that the walk has shown twice.
         let twice: Set<String>
         /// Of the walk.
         let releasedAfter: VersionTag?
@@ -149,6 +149,7 @@ actor TableObserver {
     fileprivate struct WalkState {
         var walk: TableWalk
         var tags = ListedTags()
+        var begun: Set<TableVersion> = []
         let began: MonotonicInstant
         var took: Duration = .zero
         var draftPages = 0
@@ -181,7 +182,7 @@ actor TableObserver {
             state.draftPages += version == .draft ? 1 : 0
             if version == .draft { draftPages = place.isLast ? state.draftPages : max(draftPages, state.draftPages) }
             furthestPage = max(furthestPage, state.walk.pages)
-            let twice = state.tags.meet(answer.uploads, in: version)
+            let twice = state.tags.meet(answer.uploads)
             await notice(
                 Noticed(uploads: answer.uploads, twice: twice, releasedAfter: state.walk.releasedAfter))
             return ListedPage(table: state.walk.table, place: place, uploads: answer.uploads)
@@ -192,9 +193,9 @@ actor TableObserver {
 extension TableObserver.WalkState {
     /// A walk that begins again, because a version was released, forgets what it saw where uploads were before.
     fileprivate mutating func begin(_ version: TableVersion) {
-        guard version == .draft else { return }
-        tags = ListedTags()
-        draftPages = 0
+        if version == .draft { draftPages = 0 }
+        guard !begun.insert(version).inserted else { return }
+        (tags, begun) = (ListedTags(), [version])
     }
 }
 

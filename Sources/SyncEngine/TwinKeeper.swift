@@ -13,6 +13,8 @@ actor TwinKeeper {
     private var suspects: [TableReference: Suspects] = [:]
     /// Since when no upload of a delivery was found.
     private var lost: [DeliveryID: MonotonicInstant] = [:]
+    /// Whose address several uploads share, as an earlier walk has shown.
+    private var crowded: Set<DeliveryID> = []
 
     private struct Suspects {
         var tags: Set<String>
@@ -146,7 +148,14 @@ actor TwinKeeper {
         let verdict = look.verdict(on: met)
         let now = ports.clock.now()
         var next = look.next(after: now.wall, doubt: doubt, standing: false)
-        let twins = try await resolve(verdict, of: look.delivery)
+        var twins = try await resolve(verdict, of: look.delivery)
+        if let kept = verdict.kept, kept.version == .draft {
+            let sharing = listed.filter { $0.version == .draft && $0.upload.uri == kept.upload.uri }
+            let (twin, again) = try await thinOut(sharing.map(\.upload), of: look.delivery)
+            if let twin { twins.append(twin) }
+            // At a time of its own: two agents that take off one each at once would leave none.
+            if again { next = now.wall.advanced(by: .seconds(1) + doubt * ports.random()) }
+        }
         if twins.contains(where: { $0.fate != .removed }) {
             next = look.next(after: now.wall, doubt: doubt, standing: true)
         }
@@ -198,6 +207,31 @@ actor TwinKeeper {
             twins.append(Twin(upload: met.upload, version: met.version, fate: try await withdraw(met, of: delivery)))
         }
         return twins
+    }
+
+    /// Of several uploads at one address all but one go, one at a time.
+    ///
+    /// - Returns: what became of one of them, and whether to look again soon.
+    private func thinOut(
+        _ entries: [RemoteUpload], of delivery: Delivery
+    ) async throws(Failure) -> (twin: Twin?, again: Bool) {
+        guard let first = entries.first, entries.count > 1 else {
+            crowded.remove(delivery.id)
+            return (nil, false)
+        }
+        let isConfirmed = !crowded.insert(delivery.id).inserted
+        let shown = try await ports.remote(for: delivery.table).upload(uri: first.uri)
+        switch SharedAddress.remedy(for: entries, shown: shown, isConfirmed: isConfirmed, fits: delivery.fits) {
+        case .none: return (nil, false)
+        case .wait: return (nil, true)
+        case .takeOffOne:
+            crowded.remove(delivery.id)
+            let fate = try await withdraw(MetUpload(first, in: .draft), of: delivery)
+            return (Twin(upload: first, version: .draft, fate: fate), true)
+        case .tell:
+            let why = "one of the uploads at its address is not this file, and cannot be told from the one that is"
+            return (Twin(upload: first, version: .draft, fate: .stands(why)), false)
+        }
     }
 
     private func withdraw(_ met: MetUpload, of delivery: Delivery) async throws(Failure) -> Twin.Fate {

@@ -231,7 +231,12 @@ extension Stage {
         case .registered: if case .posting = self { true } else { false }
         case .importReported(let upload):
             if case .importing = self { upload.status != .inProgress } else { false }
-        case .importVanished, .keptInstead, .uploadLost: if case .importing = self { true } else { false }
+        case .keptInstead:
+            switch self {
+            case .importing, .withdrawing: true
+            case .pending, .opening, .reading, .transferring, .probing, .concluding, .lookingUp, .posting: false
+            }
+        case .importVanished, .uploadLost: if case .importing = self { true } else { false }
         case .registrationWithdrawn: if case .withdrawing = self { true } else { false }
         }
     }

@@ -41,9 +41,10 @@ struct DuplicatesTests {
     // MARK: Laws, for any uploads
 
     private static func draw(_ random: inout SeededRandom) -> [MetUpload] {
-        (0..<random.number(0...6)).map { _ in
-            let status = random.pick([RemoteUpload.Status.completed, .completed, .inProgress, .failed("no")])
-            let number = random.number(1...12)
+        let statuses: [RemoteUpload.Status] = [.completed, .completed, .inProgress, .failed("no")]
+        return (0..<Int.random(in: 0...6, using: &random)).map { _ in
+            let status = statuses.randomElement(using: &random) ?? .completed
+            let number = Int.random(in: 1...12, using: &random)
             // An upload has one version and one name.
             return met(
                 "uploads/\(number)", status, in: number % 4 == 0 ? released : .draft,
@@ -74,7 +75,8 @@ struct DuplicatesTests {
         let all = Duplicates.keep(Self.draw(&random))
         let whole = Self.everything(all).filter { $0.upload.status != .inProgress }
         let kept = Duplicates.keep(whole).kept
-        let (one, other) = (whole.filter { _ in random.percent(60) }, whole.filter { _ in random.percent(60) })
+        let one = whole.filter { _ in Bool.random(using: &random) }
+        let other = whole.filter { _ in Bool.random(using: &random) }
         let both = Duplicates.keep(one + other).kept
         for part in [one, other] { #expect(!Duplicates.keep(part).superfluous.contains { $0 == kept }) }
         let winners = [one, other].compactMap { Duplicates.keep($0).kept }

@@ -85,6 +85,9 @@ extension Delivery {
         _ registration: Registration, _ why: Withdrawal, on event: DeliveryEvent, in context: DecisionContext
     ) -> Decision {
         if event == .resumed { return withdrawing(registration, why) }
+        if case .keptInstead(let upload, let newestReleased) = event {
+            return bound(to: upload, newestReleased, in: context)
+        }
         guard event == .registrationWithdrawn else { return unexpected(event) }
         return provenOff(registration).withdrawn(registration, why, in: context)
     }

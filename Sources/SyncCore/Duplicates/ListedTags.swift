@@ -1,36 +1,22 @@
 /// The name tags that one walk through a table has shown so far: finds those that it shows twice.
 ///
-/// 16 bytes an upload, so that a walk through a large table can hold them all.
+/// It tells a suspicion, no fact: while others register, an upload may move to the next page and be listed twice. 8 bytes
+/// an upload, so that a walk through a large table can hold them all.
 public struct ListedTags: Hashable, Sendable {
-    /// By the tag's 48 bits, a hash of the first address that bore it.
-    private var addresses: [UInt64: Int] = [:]
+    /// The 48 bits that a tag's digits say.
+    private var met: Set<UInt64> = []
 
     public init() {}
 
-    /// - Returns: the tags (each with its `-`) that this page shows at another address than it, or a page before it, did.
-    public mutating func meet(_ page: [RemoteUpload], in version: TableVersion) -> Set<String> {
+    /// - Returns: the tags (each with its `-`) that this page shows, and it or a page before it has shown before.
+    public mutating func meet(_ page: [RemoteUpload]) -> Set<String> {
         var twice: Set<String> = []
         for upload in page {
-            for tag in UploadName.tags(in: upload.name) {
-                guard let key = Self.bits(tag) else { continue }
-                let address = Self.address(upload, version)
-                if let known = addresses[key] {
-                    if known != address { twice.insert(tag) }
-                } else {
-                    addresses[key] = address
-                }
+            for tag in Set(UploadName.tags(in: upload.name)) {
+                guard let bits = UInt64(tag.dropFirst(), radix: 16) else { continue }
+                if !met.insert(bits).inserted { twice.insert(tag) }
             }
         }
         return twice
     }
-
-    private static func address(_ upload: RemoteUpload, _ version: TableVersion) -> Int {
-        var hasher = Hasher()
-        hasher.combine(upload.uri)
-        hasher.combine(version)
-        return hasher.finalize()
-    }
-
-    /// The number that a tag's hex digits say.
-    static func bits(_ tag: String) -> UInt64? { UInt64(tag.dropFirst(), radix: 16) }
 }

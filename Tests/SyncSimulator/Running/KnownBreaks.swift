@@ -31,12 +31,6 @@ extension KnownBreak {
             ]
         ) { script, _ in script.has(.lie) },
         KnownBreak(
-            number: "N-32", words: "an address that two uploads share takes off the other agent's",
-            rules: [.untrueReason]
-        ) { script, violation in
-            script.agents.count > 1 && script.redivis.flag("name-uris", false) && violation.says("contentDiffers")
-        },
-        KnownBreak(
             number: "P-07", words: "an upload that may not be taken off closes its table again and again",
             rules: [.notDelivered, .neverEnds, .restless, .journalTooLong, .readTooMuch]
         ) { script, violation in
