@@ -334,8 +334,10 @@ public actor TableDirectory {
         return (await met.value, report.began)
     }
 
-    /// How long a walk that proves something waits for others that need the same.
+    /// How long a walk waits for others that want to know something too.
     static let gathering: Duration = .milliseconds(200)
+    /// The same for doubts, which were there for `registration_doubt` already: those that began together end together.
+    static let gatheringOfDoubts: Duration = .seconds(1)
 
     /// One upload by the address of its name, in each of these versions.
     private func upload(
@@ -394,7 +396,7 @@ public actor TableDirectory {
     ) async throws(Failure) -> DeliveryEvent {
         let best = Gathered<RemoteUpload?>(nil)
         let report = try await observer(of: reference).read(
-            TableObserver.Reader(releasedAfter: newest, gathering: Self.gathering) { page throws(Failure) in
+            TableObserver.Reader(releasedAfter: newest, gathering: Self.gatheringOfDoubts) { page throws(Failure) in
                 for upload in page.uploads {
                     guard let rank = upload.rank(asOurs: name) else { continue }
                     await best.change { best in

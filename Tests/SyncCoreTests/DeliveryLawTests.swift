@@ -5,10 +5,20 @@ import Testing
 @Suite struct DeliveryLawTests {
     private static let now = Sample.context(at: 120)
 
-    @Test func deliveredAbsorbsEverything() {
+    @Test func deliveredAbsorbsEverythingButWhatBecomesOfItsUpload() {
         let row = Sample.delivery(.delivered(Sample.receipt))
         for event in Sample.events {
             let decision = row.decide(on: event, in: Self.now)
+            switch event {
+            case .uploadLost:
+                #expect(decision.delivery.state == .working(.pending(.examined)))
+                #expect(decision.delivery.tally.posted != nil)
+                continue
+            case .keptInstead(let upload, _) where upload.uri != Sample.receipt.uri:
+                #expect(decision.delivery.ownURI == upload.uri)
+                continue
+            default: break
+            }
             #expect(decision.delivery == row)
             #expect(decision.effect == nil)
             #expect(decision.endpointFact == nil)
