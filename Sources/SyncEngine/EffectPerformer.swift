@@ -51,13 +51,15 @@ actor EffectPerformer {
                 return try await directory.lookUpBeforePost(
                     name, in: delivery.table, asksServer: delivery.mayBeOnTable)
             case .lookUp(let name, .inDoubt(let attempt, let connectionEnded)):
+                // What is found now may be another agent's, and ours come later.
+                await directory.noteRegistration(on: delivery.table)
                 return try await directory.lookUpOnServer(
                     name, in: delivery.table, releasedAfter: attempt.newestReleased,
                     windowEnds: connectionEnded.advanced(by: doubt))
             case .post(let source, let name, _):
-                let upload = try await post(delivery, source, name)
+                // Before it leaves: it may be carried out though its answer is lost.
                 await directory.noteRegistration(on: delivery.table)
-                return .registered(upload)
+                return .registered(try await post(delivery, source, name))
             case .followImport:
                 await follower.notice(delivery.table)
                 return nil

@@ -16,6 +16,10 @@ actor TwinKeeper {
     /// Whose address several uploads share, as an earlier walk has shown.
     private var crowded: Set<DeliveryID> = []
 
+    /// When a name tag was last looked after: until the doubt about that is over, lists that show it twice say nothing
+    /// new, the walk of that look itself among them.
+    private var lookedAfter: [TableReference: [String: MonotonicInstant]] = [:]
+
     private struct Suspects {
         var tags: Set<String>
         /// Of the walk that showed them.
@@ -61,7 +65,15 @@ actor TwinKeeper {
         }
     }
 
-    private func suspect(_ found: TableDirectory.DuplicateTags) async {
+    private func suspect(_ told: TableDirectory.DuplicateTags) async {
+        let now = ports.clock.now().monotonic
+        let rests = lookedAfter[told.table, default: [:]].filter { _, looked in
+            now.reached(looked.advanced(by: doubt)) == false
+        }
+        lookedAfter[told.table] = rests
+        let found = TableDirectory.DuplicateTags(
+            table: told.table, tags: told.tags.filter { rests[$0] == nil }, releasedAfter: told.releasedAfter)
+        guard !found.tags.isEmpty else { return }
         if var known = suspects[found.table] {
             known.tags.formUnion(found.tags)
             known.releasedAfter = known.releasedAfter.flatMap { old in found.releasedAfter.map { min(old, $0) } }
@@ -113,7 +125,10 @@ actor TwinKeeper {
         do throws(Failure) {
             try await look(due, found, in: table, apply)
         } catch {
-            if let found { await suspect(.init(table: table, tags: found.tags, releasedAfter: found.releasedAfter)) }
+            if let found {
+                for tag in found.tags { lookedAfter[table]?[tag] = nil }
+                await suspect(.init(table: table, tags: found.tags, releasedAfter: found.releasedAfter))
+            }
             throw error
         }
     }
@@ -125,6 +140,8 @@ actor TwinKeeper {
     ) async throws(Failure) {
         let oldest = (due.map(\.newestReleased) + (found.map { [$0.releasedAfter] } ?? [])).oldest
         let tags = Set(due.compactMap(\.tag)).union(found?.tags ?? [])
+        let began = ports.clock.now().monotonic
+        for tag in tags { lookedAfter[table, default: [:]][tag] = began }
         let walk = try await directory.uploads(bearing: tags, in: table, releasedAfter: oldest)
         var looks = due
         if let found, let key = await directory.key(of: table) {
