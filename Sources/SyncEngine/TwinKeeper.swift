@@ -30,6 +30,9 @@ actor TwinKeeper {
 
     /// How many deliveries one walk through a table is for.
     static let batch = 1_000
+    /// In how many looks the name is asked for though the list shows the delivery's own upload: the list may leave out
+    /// the other one each time, and each request is for one delivery.
+    static let looksByName = 2
     /// How long a table is looked through after two uploads of one file were met there: another agent may have seen
     /// others than this one.
     static let watchAfterDuplicate: Duration = .seconds(24 * 3600)
@@ -200,12 +203,14 @@ actor TwinKeeper {
     ) async throws(Failure) -> [MetUpload] {
         guard let uri = look.ownURI, let name = look.delivery.uploadName else { return listed }
         var met = listed
-        if !listed.contains(where: { $0.upload.uri == uri }) {
+        let showsOwn = listed.contains { $0.upload.uri == uri }
+        if !showsOwn {
             let own = try await ports.remote(for: table).upload(uri: uri)
             // It may be listed under another uri than the one that was told.
             if let own, !listed.contains(where: { $0.upload.uri == own.uri }) { met.append(MetUpload(own, in: .draft)) }
         }
-        if listed.count < 2, let named = try await directory.upload(named: name, in: table),
+        guard listed.count < 2, !showsOwn || look.looks < Self.looksByName else { return met }
+        if let named = try await directory.upload(named: name, in: table),
             !met.contains(where: { $0.upload.uri == named.uri })
         {
             met.append(MetUpload(named, in: .draft))
