@@ -49,12 +49,12 @@ actor EffectPerformer {
                 return try await conclude(delivery, progress)
             case .lookUp(let name, .beforePost):
                 return try await directory.lookUpBeforePost(
-                    name, in: delivery.table, asksServer: delivery.mayBeOnTable)
+                    UploadSearch(name, of: delivery), in: delivery.table, asksServer: delivery.mayBeOnTable)
             case .lookUp(let name, .inDoubt(let attempt, let connectionEnded)):
                 // What is found now may be another agent's, and ours come later.
                 await directory.noteRegistration(on: delivery.table)
                 return try await directory.lookUpOnServer(
-                    name, in: delivery.table, releasedAfter: attempt.newestReleased,
+                    UploadSearch(name, of: delivery), in: delivery.table, releasedAfter: attempt.newestReleased,
                     windowEnds: connectionEnded.advanced(by: doubt))
             case .post(let source, let name, _):
                 // Before it leaves: it may be carried out though its answer is lost.

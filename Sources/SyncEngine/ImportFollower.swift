@@ -162,8 +162,7 @@ actor ImportFollower {
             missing, walkBegan: began, doubt: doubt(), limit: Self.requestsForMissing)
         {
             guard let registration = delivery.registration else { continue }
-            let found = try await directory.find(
-                registration, byName: !registration.isAdopted || delivery.bearsOurName(registration), in: table)
+            let found = try await directory.find(registration, of: delivery, in: table)
             observer(.alive(.follower))
             if let found {
                 let taken = await search.change { $0.take(found, as: delivery) }

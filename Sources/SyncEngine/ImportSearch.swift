@@ -67,7 +67,7 @@ extension RemoteUpload.Status {
 
 extension Delivery {
     /// Whether an upload of the name of its registration is its upload.
-    fileprivate var isKnownByName: Bool {
+    var isKnownByName: Bool {
         registration.map { !$0.isAdopted || bearsOurName($0) } ?? false
     }
 

@@ -261,8 +261,8 @@ public actor TableDirectory {
     ///
     /// - Parameter asksServer: whether ours may stand on the table though the index does not have it: it was sent or
     ///   posted before. Also asked where another agent registers there.
-    public func lookUpBeforePost(
-        _ name: String, in reference: TableReference, asksServer: Bool = false
+    func lookUpBeforePost(
+        _ search: UploadSearch, in reference: TableReference, asksServer: Bool = false
     ) async throws(Failure) -> DeliveryEvent {
         guard let entry = tables[reference] else {
             throw Failure(.transient, scope: .destination, "the table \(reference) is not known yet")
@@ -275,22 +275,28 @@ public actor TableDirectory {
             try await openGate(reference)
         }
         let begun = ports.clock.now().monotonic
-        if let upload = try await ports.queue.knownUpload(named: name, of: entry.table.key) {
+        if let upload = try await ports.queue.knownUpload(named: search.name, of: entry.table.key) {
             return .registrationFound(upload, newestReleased: entry.table.released.last)
         }
         if asksServer || shared.contains(reference),
-            let upload = try await upload(
-                named: name, in: try await unlistedVersions(of: entry.table), reference)
+            let upload = try await askServer(search, in: reference, entry.table)
         {
             return .registrationFound(upload, newestReleased: entry.table.released.last)
         }
         return .registrationAbsent(LookUpReport(begun: begun, newestReleased: entry.table.released.last))
     }
 
-    /// The draft, and what was released since the index was made.
-    private func unlistedVersions(of table: RemoteTable) async throws(Failure) -> [TableVersion] {
+    /// In the draft, and in what was released since the index was made. Where somebody else's upload has the address of
+    /// the name, only a list can tell whether ours is there too.
+    private func askServer(
+        _ search: UploadSearch, in reference: TableReference, _ table: RemoteTable
+    ) async throws(Failure) -> RemoteUpload? {
         let listed = try await ports.queue.remoteIndex(of: table.key).newestReleased
-        return [.draft] + table.versions(releasedAfter: listed).filter { $0 != .draft }
+        let versions = [.draft] + table.versions(releasedAfter: listed).filter { $0 != .draft }
+        let answer = try await address(search, in: versions, reference)
+        guard answer.found == nil, answer.isOthers else { return answer.found }
+        try await sweep(reference)
+        return try await ports.queue.knownUpload(named: search.name, of: table.key)
     }
 
     /// One listing that begins after the window.
@@ -340,76 +346,83 @@ public actor TableDirectory {
     static let gatheringOfDoubts: Duration = .seconds(1)
 
     /// One upload by the address of its name, in each of these versions.
-    private func upload(
-        named name: String, in versions: [TableVersion], _ reference: TableReference
-    ) async throws(Failure) -> RemoteUpload? {
+    ///
+    /// - Returns: also whether somebody else's upload was met there.
+    private func address(
+        _ search: UploadSearch, in versions: [TableVersion], _ reference: TableReference
+    ) async throws(Failure) -> (found: RemoteUpload?, isOthers: Bool) {
+        var isOthers = false
         for version in versions {
-            let answer = try await ports.remote(for: reference).upload(named: name, of: reference, in: version)
-            if let answer, answer.rank(asOurs: name) != nil { return answer }
+            let answer = try await ports.remote(for: reference).upload(named: search.name, of: reference, in: version)
+            guard let answer else { continue }
+            if search.rank(answer) != nil { return (answer, isOthers) }
+            isOthers = true
         }
-        return nil
+        return (nil, isOthers)
     }
 
     /// One upload by the address of its name: in the draft, and in the newest version that was released.
-    func upload(named name: String, in reference: TableReference) async throws(Failure) -> RemoteUpload? {
+    func upload(_ search: UploadSearch, in reference: TableReference) async throws(Failure) -> RemoteUpload? {
         let released = tables[reference]?.table.released.suffix(1).map { TableVersion.released($0) } ?? []
-        return try await upload(named: name, in: [.draft] + released, reference)
+        return try await address(search, in: [.draft] + released, reference).found
     }
 
     /// An upload that a listing did not show: by its uri, and where its name is made of its content, by that.
     func find(
-        _ registration: Registration, byName isKnownByName: Bool, in reference: TableReference
+        _ registration: Registration, of delivery: Delivery, in reference: TableReference
     ) async throws(Failure) -> RemoteUpload? {
         if let upload = try await ports.remote(for: reference).upload(uri: registration.uri) { return upload }
-        guard isKnownByName else { return nil }
+        guard delivery.isKnownByName else { return nil }
         let table = try await ports.remote(for: reference).table(reference)
-        return try await upload(
-            named: registration.name, in: table.versions(releasedAfter: registration.newestReleased), reference)
+        return try await address(
+            UploadSearch(registration.name, of: delivery),
+            in: table.versions(releasedAfter: registration.newestReleased), reference
+        ).found
     }
 
     /// The look-up in doubt: the server itself is asked, in the draft and in every version released since.
     ///
     /// - Parameter windowEnds: from then on a walk proves that nothing is there.
-    public func lookUpOnServer(
-        _ name: String, in reference: TableReference, releasedAfter newest: VersionTag?, windowEnds: MonotonicInstant
+    func lookUpOnServer(
+        _ search: UploadSearch, in reference: TableReference, releasedAfter newest: VersionTag?, windowEnds: MonotonicInstant
     ) async throws(Failure) -> DeliveryEvent {
         let begun = ports.clock.now().monotonic
         let evidence = DoubtEvidence.cheapest(
-            mustProve: begun.reached(windowEnds) ?? false, doubts: noteDoubt(name, in: reference, at: begun),
+            mustProve: begun.reached(windowEnds) ?? false, doubts: noteDoubt(search.name, in: reference, at: begun),
             pages: await observer(of: reference).draftPages)
         switch evidence {
         case .address:
             // The newest ones: the walk that ends the doubt meets all of them.
             let released = tables[reference]?.table.versions(releasedAfter: newest).filter { $0 != .draft } ?? []
-            if let upload = try await upload(named: name, in: [.draft] + released.suffix(2), reference) {
+            if let upload = try await address(search, in: [.draft] + released.suffix(2), reference).found {
                 return .registrationFound(upload, newestReleased: newest)
             }
             return .registrationAbsent(
                 LookUpReport(begun: begun, newestReleased: tables[reference]?.table.released.last ?? newest))
         case .walk:
-            return try await walkInDoubt(name, in: reference, releasedAfter: newest)
+            return try await walkInDoubt(search, in: reference, releasedAfter: newest)
         }
     }
 
     private func walkInDoubt(
-        _ name: String, in reference: TableReference, releasedAfter newest: VersionTag?
+        _ search: UploadSearch, in reference: TableReference, releasedAfter newest: VersionTag?
     ) async throws(Failure) -> DeliveryEvent {
         let best = Gathered<RemoteUpload?>(nil)
         let report = try await observer(of: reference).read(
             TableObserver.Reader(releasedAfter: newest, gathering: Self.gatheringOfDoubts) { page throws(Failure) in
                 for upload in page.uploads {
-                    guard let rank = upload.rank(asOurs: name) else { continue }
+                    guard let rank = search.rank(upload) else { continue }
                     await best.change { best in
-                        if rank < best?.rank(asOurs: name) ?? .max { best = upload }
+                        if rank < best.flatMap(search.rank) ?? .max { best = upload }
                     }
                 }
-                return await best.value?.rank(asOurs: name) == 0
+                return await best.value.flatMap(search.rank) == 0
             })
         if let table = report.table { tables[reference]?.table = table }
         if let found = await best.value { return .registrationFound(found, newestReleased: newest) }
         // A list may leave out what is there (api.md 11, 12): absent is what its address does not lead to either.
         let table = try Self.known(report.table)
-        if let found = try await upload(named: name, in: table.versions(releasedAfter: newest), reference) {
+        if let found = try await address(search, in: table.versions(releasedAfter: newest), reference).found {
             return .registrationFound(found, newestReleased: newest)
         }
         return .registrationAbsent(LookUpReport(begun: report.began, newestReleased: table.released.last))
@@ -436,15 +449,4 @@ actor Gathered<Value: Sendable> {
 
     @discardableResult
     func change<Result: Sendable>(_ body: @Sendable (inout Value) -> Result) -> Result { body(&value) }
-}
-
-extension RemoteUpload {
-    /// How surely this is the upload that we registered as `name`, the surest first; `nil` where it is not. A server
-    /// that renames what meets a taken name keeps the tag, and the tag is of our path and content alone.
-    fileprivate func rank(asOurs name: String) -> Int? {
-        let hasFailed = if case .failed = status { true } else { false }
-        if UploadName.isSame(self.name, name) { return hasFailed ? 2 : 0 }
-        guard let tag = UploadName.tag(in: name), self.name.contains(tag) else { return nil }
-        return hasFailed ? 3 : 1
-    }
 }

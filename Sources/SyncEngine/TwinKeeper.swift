@@ -168,6 +168,9 @@ actor TwinKeeper {
         let verdict = look.verdict(on: met)
         let now = ports.clock.now()
         var next = look.next(after: now.wall, doubt: doubt, standing: false)
+        guard try await isThere(verdict, of: look.delivery) else {
+            return try await ports.queue.record([], of: look, next: now.wall.advanced(by: doubt), at: now)
+        }
         var twins = try await resolve(verdict, of: look.delivery)
         if let kept = verdict.kept, kept.version == .draft {
             let sharing = listed.filter { $0.version == .draft && $0.upload.uri == kept.upload.uri }
@@ -202,6 +205,7 @@ actor TwinKeeper {
         _ listed: [MetUpload], of look: SecondLook, in table: TableReference
     ) async throws(Failure) -> [MetUpload] {
         guard let uri = look.ownURI, let name = look.delivery.uploadName else { return listed }
+        let search = UploadSearch(name, of: look.delivery)
         var met = listed
         let showsOwn = listed.contains { $0.upload.uri == uri }
         if !showsOwn {
@@ -210,7 +214,7 @@ actor TwinKeeper {
             if let own, !listed.contains(where: { $0.upload.uri == own.uri }) { met.append(MetUpload(own, in: .draft)) }
         }
         guard listed.count < 2, !showsOwn || look.looks < Self.looksByName else { return met }
-        if let named = try await directory.upload(named: name, in: table),
+        if let named = try await directory.upload(search, in: table),
             !met.contains(where: { $0.upload.uri == named.uri })
         {
             met.append(MetUpload(named, in: .draft))
@@ -218,13 +222,17 @@ actor TwinKeeper {
         return met
     }
 
-    /// Takes off what is superfluous, while what is kept is there.
+    /// Whether what is kept is there now, so that nothing else goes while it is not. What was released stays.
+    private func isThere(_ verdict: DuplicateVerdict, of delivery: Delivery) async throws(Failure) -> Bool {
+        guard let kept = verdict.kept, kept.version == .draft, !verdict.superfluous.isEmpty else { return true }
+        return try await ports.remote(for: delivery.table).upload(uri: kept.upload.uri) != nil
+    }
+
+    /// Takes off what is superfluous.
     private func resolve(_ verdict: DuplicateVerdict, of delivery: Delivery) async throws(Failure) -> [Twin] {
         var twins = verdict.released.map { met in
             Twin(upload: met.upload, version: met.version, fate: .stands("its version is released"))
         }
-        guard let kept = verdict.kept, !verdict.superfluous.isEmpty else { return twins }
-        guard try await ports.remote(for: delivery.table).upload(uri: kept.upload.uri) != nil else { return twins }
         for met in verdict.superfluous {
             twins.append(Twin(upload: met.upload, version: met.version, fate: try await withdraw(met, of: delivery)))
         }

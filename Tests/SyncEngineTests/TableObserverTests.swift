@@ -35,7 +35,7 @@ extension Review {
                 for number in 0..<100 {
                     group.addTask {
                         let event = try? await directory.lookUpOnServer(
-                            Self.name(number), in: Self.table, releasedAfter: nil, windowEnds: windowEnds)
+                            UploadSearch(Self.name(number)), in: Self.table, releasedAfter: nil, windowEnds: windowEnds)
                         guard case .registrationAbsent(let report)? = event else {
                             Issue.record("found what is not there: \(String(describing: event))")
                             return
@@ -53,7 +53,7 @@ extension Review {
             let windowEnds = fixture.clock.now().monotonic.advanced(by: .seconds(60))
             fixture.remote.plant([1], named: Self.name(1), on: Self.table)
             let found = try await directory.lookUpOnServer(
-                Self.name(1), in: Self.table, releasedAfter: nil, windowEnds: windowEnds)
+                UploadSearch(Self.name(1)), in: Self.table, releasedAfter: nil, windowEnds: windowEnds)
             guard case .registrationFound = found else {
                 Issue.record("not found: \(found)")
                 return
@@ -85,7 +85,7 @@ extension Review {
             #expect(await directory.isShared(Self.table))
             // From now on an address is asked before a first post: the index of the start does not have this one.
             fixture.remote.plant([2], named: Self.name(2), on: Self.table)
-            let event = try await directory.lookUpBeforePost(Self.name(2), in: Self.table)
+            let event = try await directory.lookUpBeforePost(UploadSearch(Self.name(2)), in: Self.table)
             guard case .registrationFound = event else {
                 Issue.record("not found: \(event)")
                 return

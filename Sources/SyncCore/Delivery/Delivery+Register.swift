@@ -7,7 +7,9 @@ extension Delivery {
     ) -> Decision {
         if event == .resumed { return lookingUp(source, inThisRun(lookUp, context), "looking through the table") }
         if case .registrationFound(let upload, let newestReleased) = event {
-            return adopting(upload, of: source, newestReleased, wasPosted: lookUp != .beforePost, in: context)
+            // What was posted and taken off again left nothing: what is found then is another agent's.
+            return adopting(
+                upload, of: source, newestReleased, wasPosted: lookUp != .beforePost && tally.posted != nil, in: context)
         }
         if case .postingGated(let until) = event {
             let delay = until.since(context.now.monotonic) ?? .seconds(1)
