@@ -319,6 +319,12 @@ public final class SQLiteQueue: DeliveryQueue {
         try await read { try $0.secondLooks(in: table, at: now, limit: limit) }
     }
 
+    public func suspect(
+        _ names: [String], of table: TableKey, newestReleased: VersionTag?, until: Timestamp, at now: Timestamp
+    ) async throws(Failure) -> [SecondLook] {
+        try await write { try $0.suspect(names, of: table, newestReleased: newestReleased, until: until, at: now) }
+    }
+
     public func nextSecondLook(in tables: Set<TableReference>) async throws(Failure) -> Timestamp? {
         try await read { try $0.nextSecondLook(in: tables) }
     }
@@ -361,6 +367,10 @@ public final class SQLiteQueue: DeliveryQueue {
             guard let number = try database.tableNumber(table) else { return nil }
             return try database.knownUpload(name, number)
         }
+    }
+
+    public func hasOthers(among names: [String], of table: TableKey) async throws(Failure) -> Bool {
+        try await read { try $0.hasOthers(among: names, table) }
     }
 
     public func forgetUpload(uri: String, of table: TableKey) async throws(Failure) {

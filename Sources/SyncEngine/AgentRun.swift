@@ -41,7 +41,8 @@ public struct AgentRun: Sendable {
         let directory = TableDirectory(
             ports: ports, registrationDoubt: configuration.settings.registrationDoubt,
             onRefusal: { await refusals.take($0) }, observer: observer)
-        let follower = ImportFollower(ports: ports, directory: directory, observer: observer)
+        let follower = ImportFollower(
+            ports: ports, doubt: { live.current.settings.registrationDoubt }, directory: directory, observer: observer)
         let roots = KnownRoots()
         let bell = settleBell
         let twins = TwinKeeper(configuration: live, ports: ports, directory: directory, observer: observer)
@@ -99,7 +100,7 @@ public struct AgentRun: Sendable {
                 group.addTask { await dispatcher.run() }
                 group.addTask { await follower.run { event, delivery in await dispatcher.apply(event, to: delivery) } }
                 group.addTask { await tables.run() }
-                group.addTask { await twins.run() }
+                group.addTask { await twins.run { event, delivery in await dispatcher.apply(event, to: delivery) } }
                 group.addTask { await away.run() }
                 group.addTask { await settle() }
                 group.addTask { await retryWatches() }

@@ -30,7 +30,7 @@ struct DeliveryRunner: Sendable {
     ) async -> Failure? {
         let configuration = configuration.current
         let work = EffectPerformer(
-            mapping: configuration.mapping(delivery.mapping), api: configuration.settings.api, ports: ports,
+            mapping: configuration.mapping(delivery.mapping), settings: configuration.settings, ports: ports,
             directory: directory, follower: follower, roots: roots, observer: observer)
         var trouble: Failure?
         var hasSlot = false
@@ -121,8 +121,11 @@ struct DeliveryRunner: Sendable {
             let decision = delivery.decide(
                 on: event, in: try await context(for: delivery, configuration.current))
             switch try await save(decision, over: delivery) {
-            case .kept(let kept, let wokeOthers): return wokeOthers || kept.state.stage != nil
-            case .stands, .lost: return false
+            case .kept(let kept, let wokeOthers):
+                if case .followImport? = decision.effect { await follower.notice(kept.table) }
+                return wokeOthers || kept.state.stage != nil
+            case .stands, .lost:
+                return false
             }
         } catch {
             observer(.queueProblem(error))
@@ -182,7 +185,7 @@ struct DeliveryRunner: Sendable {
         policy.waitsOutRefusals = !closesRefusedTables
         // Until it has settled where it is now, and a while more.
         if let mapping { policy.moveTime = max(mapping.settle.quiet, SettlePolicy.quietWithoutLease) + .seconds(60) }
-        let table = await directory.table(delivery.table)?.key ?? delivery.tableKey ?? TableKey(delivery.table.text)
+        let table = await directory.key(of: delivery.table)
         return DecisionContext(now: ports.clock.now(), jitter: ports.random(), table: table, policy: policy)
     }
 }

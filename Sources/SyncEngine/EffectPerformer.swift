@@ -4,6 +4,8 @@ import SyncCore
 actor EffectPerformer {
     private let mapping: Mapping?
     private let api: String
+    /// `registration_doubt`.
+    private let doubt: Duration
     private let ports: EnginePorts
     private let directory: TableDirectory
     private let follower: ImportFollower
@@ -25,10 +27,11 @@ actor EffectPerformer {
     }
 
     init(
-        mapping: Mapping?, api: String, ports: EnginePorts, directory: TableDirectory, follower: ImportFollower,
+        mapping: Mapping?, settings: AgentSettings, ports: EnginePorts, directory: TableDirectory, follower: ImportFollower,
         roots: KnownRoots, observer: @escaping EngineObserver
     ) {
-        self.api = api
+        api = settings.api
+        doubt = settings.registrationDoubt
         self.mapping = mapping
         self.ports = ports
         self.directory = directory
@@ -60,23 +63,23 @@ actor EffectPerformer {
             case .conclude(let progress):
                 return try await conclude(delivery, progress)
             case .lookUp(let name, .beforePost):
-                // Sent or posted once more: ours may stand on the table, though the list after the first time left it
-                // out, or the refusal was not the whole truth.
-                if delivery.tally.resends > 0 || delivery.tally.failures > 0 || delivery.tally.leftInline != nil {
-                    try await directory.relist(delivery.table)
-                }
-                return try await directory.lookUpBeforePost(name, in: delivery.table)
-            case .lookUp(let name, .inDoubt(let attempt, _)):
+                return try await directory.lookUpBeforePost(
+                    UploadSearch(name, of: delivery), in: delivery.table, asksServer: delivery.mayBeOnTable)
+            case .lookUp(let name, .inDoubt(let attempt, let connectionEnded)):
+                // What is found now may be another agent's, and ours come later.
+                await directory.noteRegistration(on: delivery.table)
                 return try await directory.lookUpOnServer(
-                    name, in: delivery.table, releasedAfter: attempt.newestReleased)
+                    UploadSearch(name, of: delivery), in: delivery.table, releasedAfter: attempt.newestReleased,
+                    windowEnds: connectionEnded.advanced(by: doubt))
             case .post(let source, let name, _):
+                // Before it leaves: it may be carried out though its answer is lost.
+                await directory.noteRegistration(on: delivery.table)
                 return .registered(try await post(delivery, source, name))
             case .followImport:
                 await follower.notice(delivery.table)
                 return nil
             case .withdraw(let registration):
-                try await withdraw(registration, of: delivery)
-                return .registrationWithdrawn
+                return try await withdraw(registration, of: delivery)
             case .resettle:
                 try await ports.queue.resettle(delivery, note: "the file changed", at: ports.clock.now())
                 return nil
@@ -198,13 +201,13 @@ actor EffectPerformer {
     private func standing(
         of content: Content, _ delivery: Delivery, _ admission: Admission
     ) async throws(Failure) -> DeliveryEvent? {
-        guard let table = await directory.table(delivery.table) else {
+        guard let table = await directory.key(of: delivery.table) else {
             throw Failure(.transient, scope: .destination, "the table \(delivery.table) is not known yet")
         }
         let standing = try await ports.queue.settleContent(
             content,
             uploadName: delivery.uploadName ?? UploadName.make(base: delivery.nameBase, sha256: content.sha256),
-            table: table.key, of: delivery, admission: admission, at: ports.clock.now())
+            table: table, of: delivery, admission: admission, at: ports.clock.now())
         if case .joined = standing { return nil }
         return .examined(content, standing)
     }
@@ -349,18 +352,31 @@ actor EffectPerformer {
         return bytes
     }
 
-    private func withdraw(_ registration: Registration, of delivery: Delivery) async throws(Failure) {
+    /// Where uploads are addressed by their names, another agent's good one may share the address of ours: what the
+    /// address shows goes only while it is not what was sent, and the good one stays.
+    private func withdraw(
+        _ registration: Registration, of delivery: Delivery
+    ) async throws(Failure) -> DeliveryEvent {
+        let remote = ports.remote(for: delivery.table)
+        for _ in 0..<Self.mostAtOneAddress {
+            if let shown = try await remote.upload(uri: registration.uri), delivery.isAnother(shown, than: registration) {
+                return .keptInstead(shown, newestReleased: registration.newestReleased)
+            }
+            try await takeOff(registration, of: delivery)
+            guard try await remote.upload(uri: registration.uri) != nil else { break }
+        }
+        return .registrationWithdrawn
+    }
+
+    private static let mostAtOneAddress = 3
+
+    private func takeOff(_ registration: Registration, of delivery: Delivery) async throws(Failure) {
         do throws(Failure) {
             try await directory.withdraw(uri: registration.uri, of: delivery)
         } catch {
             // Who may not take this one off may post others: what forbids the table is met by those.
             guard error.kind == .forbidden else { throw error }
             throw Failure(.forbidden, error.summary, hint: error.hint, retryAfter: error.retryAfter)
-        }
-        // It had come back under another name, so something of ours is there that was not when the index was made:
-        // the next look-up must find it.
-        if let name = delivery.uploadName, !UploadName.isSame(registration.name, name), !registration.isAdopted {
-            try await directory.relist(delivery.table)
         }
     }
 

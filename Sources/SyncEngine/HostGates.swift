@@ -135,6 +135,14 @@ struct GatedRemote: UploadRemote {
         try await gates.ask(.api) { () async throws(Failure) in try await remote.upload(uri: uri) }
     }
 
+    func upload(
+        named name: String, of reference: TableReference, in version: TableVersion
+    ) async throws(Failure) -> RemoteUpload? {
+        try await gates.ask(.api) { () async throws(Failure) in
+            try await remote.upload(named: name, of: reference, in: version)
+        }
+    }
+
     func openSession(_ request: SessionRequest) async throws(Failure) -> UploadSession {
         try await gates.ask(.api) { () async throws(Failure) in try await remote.openSession(request) }
     }

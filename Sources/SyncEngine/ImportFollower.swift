@@ -9,9 +9,8 @@ actor ImportFollower {
     private var tables: Set<TableReference> = []
     /// Of those, the ones whose last walk failed.
     private var failing: Set<TableReference> = []
-    private var misses: [DeliveryID: Int] = [:]
-    /// How many pages the last walk through a table's draft took.
-    private var pages: [TableReference: Int] = [:]
+    /// Since when the listings have not shown an upload, and no request for its uri has found it either.
+    private var absences = Absences()
     private let bell = WorkBell()
     private let walkBell = WorkBell()
     /// Whether the last walk found nobody to ask.
@@ -30,12 +29,17 @@ actor ImportFollower {
     static let pausePerListing = (busy: 8.0, idle: 0.1)
     /// How many imports of a table are looked for in one walk through its uploads.
     static let batch = 2_000
-    /// In how many walks in a row an upload may be missing: a listing may lag behind.
-    static let missesLimit = 5
+    private let doubt: @Sendable () -> Duration
 
-    /// - Parameter directory: tables that it has closed, because Redivis refused them or the token, are not asked.
-    init(ports: EnginePorts, directory: TableDirectory, observer: @escaping EngineObserver) {
+    /// - Parameters:
+    ///   - doubt: `registration_doubt`: how long what was registered may not be found anywhere.
+    ///   - directory: tables that it has closed, because Redivis refused them or the token, are not asked.
+    init(
+        ports: EnginePorts, doubt: @escaping @Sendable () -> Duration, directory: TableDirectory,
+        observer: @escaping EngineObserver
+    ) {
         self.ports = ports
+        self.doubt = doubt
         self.directory = directory
         self.observer = observer
     }
@@ -127,69 +131,69 @@ actor ImportFollower {
         _ batch: [Delivery], in table: TableReference,
         _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
     ) async throws(Failure) -> Bool {
-        var search = ImportSearch(batch)
-        var hasMoved = false
-        if batch.count < pages[table] ?? 0 {
-            hasMoved = try await ask(batch, in: table, &search, apply)
+        let search = Gathered(ImportSearch(batch))
+        let hasMoved = Gathered(false)
+        let walks = await directory.observer(of: table)
+        if batch.count < (await walks.draftPages) {
+            try await ask(batch, in: table, search, hasMoved, apply)
         }
-        if !search.isDone {
-            hasMoved = try await walk(.draft, of: table, &search, apply) || hasMoved
-        }
-        if !search.isDone {
-            // Not in the draft: it may have been released meanwhile.
-            let released = try await ports.remote(for: table).table(table).versions(
-                releasedAfter: batch.oldestPredecessor)
-            for version in released where version != .draft && !search.isDone {
-                hasMoved = try await walk(version, of: table, &search, apply) || hasMoved
-            }
-        }
-        for delivery in search.missing {
-            misses[delivery.id, default: 0] += 1
-            guard misses[delivery.id, default: 0] >= Self.missesLimit else { continue }
-            misses[delivery.id] = nil
-            if let key = delivery.tableKey, let uri = delivery.registration?.uri {
-                try await ports.queue.forgetUpload(uri: uri, of: key)
-            }
-            await apply(.importVanished, delivery)
-        }
-        return hasMoved
+        guard await !search.value.isDone else { return await hasMoved.value }
+        let report = try await walks.read(
+            TableObserver.Reader(releasedAfter: batch.oldestPredecessor, isProof: false) { page throws(Failure) in
+                let found = await search.change { search in
+                    search.meet(page.uploads) + (page.place.isLast ? search.settleByName() : [])
+                }
+                if await self.report(found, apply) { await hasMoved.change { $0 = true } }
+                return await search.value.isDone
+            })
+        listed += report.took
+        try await judgeMissing(search, since: report.began, in: table, hasMoved, apply)
+        return await hasMoved.value
     }
+
+    /// What no listing of this walk showed. A list that lags behind, or leaves something out, is normal: a request for
+    /// the uri itself decides, and only once the doubt about it is over (`Absences`).
+    private func judgeMissing(
+        _ search: Gathered<ImportSearch>, since began: MonotonicInstant, in table: TableReference,
+        _ hasMoved: Gathered<Bool>, _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
+    ) async throws(Failure) {
+        let missing = await search.value.missing
+        for (delivery, isOver) in absences.toAsk(
+            missing, walkBegan: began, doubt: doubt(), limit: Self.requestsForMissing)
+        {
+            guard let registration = delivery.registration else { continue }
+            let found = try await directory.find(registration, of: delivery, in: table)
+            observer(.alive(.follower))
+            if let found {
+                let taken = await search.change { $0.take(found, as: delivery) }
+                if await report(taken, apply) { await hasMoved.change { $0 = true } }
+            } else if isOver {
+                absences.forget(delivery.id)
+                if let key = delivery.tableKey { try await ports.queue.forgetUpload(uri: registration.uri, of: key) }
+                // Where others register, one of them may have taken it off for one that is gone too by now.
+                await apply(await directory.isShared(table) ? .uploadLost : .importVanished, delivery)
+            }
+        }
+    }
+
+    /// How many uploads that a walk did not show are asked for by themselves after it.
+    static let requestsForMissing = 32
 
     /// Each upload by its uri. What is not found is looked for in the listings.
     private func ask(
-        _ batch: [Delivery], in table: TableReference, _ search: inout ImportSearch,
+        _ batch: [Delivery], in table: TableReference, _ search: Gathered<ImportSearch>, _ hasMoved: Gathered<Bool>,
         _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
-    ) async throws(Failure) -> Bool {
-        var hasMoved = false
-        for uri in batch.compactMap(\.registration?.uri) {
+    ) async throws(Failure) {
+        for delivery in batch {
+            guard let uri = delivery.registration?.uri else { continue }
             let asked = ports.clock.now().monotonic
             let answer = try await ports.remote(for: table).upload(uri: uri)
             listed += ports.clock.now().monotonic.since(asked) ?? .zero
             observer(.alive(.follower))
             guard let answer else { continue }
-            hasMoved = await report(search.meet([answer]), apply) || hasMoved
+            let found = await search.change { $0.meet([answer]) }
+            if await report(found, apply) { await hasMoved.change { $0 = true } }
         }
-        return hasMoved
-    }
-
-    private func walk(
-        _ version: TableVersion, of table: TableReference, _ search: inout ImportSearch,
-        _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
-    ) async throws(Failure) -> Bool {
-        var hasMoved = false
-        var page: String?
-        var count = 0
-        repeat {
-            let asked = ports.clock.now().monotonic
-            let answer = try await ports.remote(for: table).uploads(of: table, in: version, page: page)
-            listed += ports.clock.now().monotonic.since(asked) ?? .zero
-            observer(.alive(.follower))
-            hasMoved = await report(search.meet(answer.uploads), apply) || hasMoved
-            page = answer.nextPage
-            count += 1
-            if version == .draft { pages[table] = max(page == nil ? count : pages[table] ?? 0, count) }
-        } while page != nil && !search.isDone
-        return await report(search.settleByName(), apply) || hasMoved
     }
 
     /// Side by side, so that their commits are grouped.
@@ -197,7 +201,7 @@ actor ImportFollower {
     private func report(
         _ found: [(RemoteUpload, Delivery)], _ apply: @escaping @Sendable (DeliveryEvent, Delivery) async -> Void
     ) async -> Bool {
-        for (_, delivery) in found { misses[delivery.id] = nil }
+        for (_, delivery) in found { absences.forget(delivery.id) }
         let ended = found.filter { $0.0.status != .inProgress }
         await withTaskGroup(of: Void.self) { group in
             for (index, (upload, delivery)) in ended.enumerated() {

@@ -32,7 +32,8 @@ public struct OnceRun: Sendable {
         intake = FolderIntake(configuration: live, ports: ports, host: host, observer: observer)
         directory = TableDirectory(
             ports: ports, registrationDoubt: configuration.settings.registrationDoubt, observer: observer)
-        follower = ImportFollower(ports: ports, directory: directory, observer: observer)
+        follower = ImportFollower(
+            ports: ports, doubt: { live.current.settings.registrationDoubt }, directory: directory, observer: observer)
         let twins = TwinKeeper(configuration: live, ports: ports, directory: directory, observer: observer)
         self.twins = twins
         let runner = DeliveryRunner(
@@ -63,8 +64,8 @@ public struct OnceRun: Sendable {
                 await prepareTables(tables)
                 return nil
             }
-            group.addTask {
-                await twins.run()
+            group.addTask { [dispatcher] in
+                await twins.run { event, delivery in await dispatcher.apply(event, to: delivery) }
                 return nil
             }
             group.addTask { try await work(tables) }

@@ -10,12 +10,28 @@ public actor TableDirectory {
     private let doubt: Duration
     private let observer: EngineObserver
     private var tables: [TableReference: Entry] = [:]
+    /// What Redivis called them, also while they are closed.
+    private var keys: [TableReference: TableKey] = [:]
     /// Tables whose index is being written, with those who wait for their turn: the pages of two listings would mix,
     /// and the end of the one would take away what the other has yet to confirm. By key, since one table may be
     /// spelled in two ways.
     private var listings: [TableKey: [CheckedContinuation<Void, Never>]] = [:]
-    private var furthestPages: [TableReference: Int] = [:]
+    private var observers: [TableReference: TableObserver] = [:]
+    private var sweeps: [TableReference: SweepSchedule] = [:]
+    /// Tables on which uploads with a name tag were met that are not this database's: another agent registers there.
+    private var shared: Set<TableReference> = []
+    /// What was in doubt within the last look-ups, and when it was looked for.
+    private var doubts: [TableReference: [String: MonotonicInstant]] = [:]
+    /// Told of name tags that a walk has shown twice.
+    private var onDuplicates: (@Sendable (DuplicateTags) async -> Void)?
     private let onRefusal: (@Sendable (Refusal) async -> Void)?
+
+    /// Name tags that two uploads of a table bear, and the walk that showed them.
+    struct DuplicateTags: Sendable {
+        let table: TableReference
+        let tags: Set<String>
+        let releasedAfter: VersionTag?
+    }
 
     /// Somebody was refused what the table was thought to allow.
     struct Refusal: Sendable {
@@ -61,9 +77,68 @@ public actor TableDirectory {
 
     public func table(_ reference: TableReference) -> RemoteTable? { tables[reference]?.table }
 
+    /// What Redivis calls a table, once it was asked: a refusal that closes the table changes nothing about that.
+    func key(of reference: TableReference) -> TableKey? { tables[reference]?.table.key ?? keys[reference] }
+
     /// Pages of uploads that were written to the index, by the furthest listing of each table: what shows that a long
     /// listing moves on, and one that fails at the same page again and again does not.
-    var pagesListed: Int { furthestPages.values.reduce(0, +) }
+    var pagesListed: Int {
+        get async {
+            var sum = 0
+            for observer in observers.values { sum += await observer.furthestPage }
+            return sum
+        }
+    }
+
+    func tellDuplicates(to listener: @escaping @Sendable (DuplicateTags) async -> Void) { onDuplicates = listener }
+
+    // MARK: Observing
+
+    /// The only one that lists that table.
+    func observer(of reference: TableReference) -> TableObserver {
+        if let known = observers[reference] { return known }
+        let made = TableObserver(reference, ports: ports) { [weak self] in await self?.notice($0, of: reference) }
+        observers[reference] = made
+        return made
+    }
+
+    /// Every page that anybody reads is searched for duplicates, and for signs of another agent.
+    private func notice(_ page: TableObserver.Noticed, of reference: TableReference) async {
+        // Whoever waits for a long walk is as alive as it is.
+        observer(.alive(.follower))
+        if !page.twice.isEmpty {
+            await onDuplicates?(DuplicateTags(table: reference, tags: page.twice, releasedAfter: page.releasedAfter))
+        }
+        guard !shared.contains(reference), let key = key(of: reference) else { return }
+        let tagged = page.uploads.map(\.name).filter(UploadName.isTagged)
+        // What cannot be asked now is asked with the next page.
+        guard !tagged.isEmpty, (try? await ports.queue.hasOthers(among: tagged, of: key)) == true else { return }
+        shared.insert(reference)
+    }
+
+    /// Whether another agent is known on the table.
+    func isShared(_ reference: TableReference) -> Bool { shared.contains(reference) }
+
+    // MARK: Sweeps
+
+    func noteRegistration(on reference: TableReference) {
+        sweeps[reference, default: SweepSchedule()].noteRegistration(at: ports.clock.now().monotonic)
+    }
+
+    /// When the table is to be listed once more because of what was registered there; `nil`: not at all.
+    func nextSweep(of reference: TableReference, doubt: Duration) -> MonotonicInstant? {
+        sweeps[reference]?.due(doubt: doubt)
+    }
+
+    /// Lists the table anew, from the newest version that the database has listed to its end, as at a start.
+    func sweep(_ reference: TableReference) async throws(Failure) {
+        guard let key = tables[reference]?.table.key else { return }
+        try await alone(with: key) { () async throws(Failure) in
+            let newest = try await ports.queue.remoteIndex(of: key).newestReleased
+            let table = try await list(reference, releasedAfter: newest)
+            tables[reference]?.table = table
+        }
+    }
 
     // MARK: Refusals
 
@@ -99,6 +174,7 @@ public actor TableDirectory {
             try await ports.queue.closeListing(
                 of: table.key, newestReleased: table.released.last, gate: gate.stored)
             tables[reference] = Entry(table: table, gate: gate)
+            keys[reference] = table.key
             observer(.tableReady(reference, table))
         }
     }
@@ -121,56 +197,29 @@ public actor TableDirectory {
     private func list(
         _ reference: TableReference, releasedAfter newest: VersionTag?
     ) async throws(Failure) -> RemoteTable {
-        var pages = 0
-        let table = try await walk(reference, releasedAfter: newest) {
-            table, version, uploads, isFirst, isLast throws(Failure) in
-            try await ports.queue.recordListing(
-                uploads, of: table.key, in: version, isFirst: isFirst, isLast: isLast)
-            pages += 1
-            furthestPages[reference] = max(furthestPages[reference] ?? 0, pages)
-        }
+        let queue = ports.queue
+        let report = try await observer(of: reference).read(
+            TableObserver.Reader(releasedAfter: newest) { page throws(Failure) in
+                guard let table = page.table else { return false }
+                try await queue.recordListing(
+                    page.uploads, of: table.key, in: page.place.version, isFirst: page.place.isFirst,
+                    isLast: page.place.isLast)
+                return false
+            })
+        let table = try Self.known(report.table)
         // A draft that was released is listed under its new name; one that was discarded is nowhere, and what is
         // remembered of it must not be taken for an upload that is there.
         if !table.hasDraft {
-            try await ports.queue.recordListing([], of: table.key, in: .draft, isFirst: true, isLast: true)
+            try await queue.recordListing([], of: table.key, in: .draft, isFirst: true, isLast: true)
         }
+        sweeps[reference]?.noteWalk(began: report.began, ended: ports.clock.now().monotonic, doubt: doubt)
         return table
     }
 
-    /// Lists the table anew: an upload was met that the index does not know.
-    public func relist(_ reference: TableReference) async throws(Failure) {
-        guard let key = tables[reference]?.table.key else { return }
-        try await alone(with: key) { () async throws(Failure) in
-            // From the newest version that the database has listed to its end, as at a start.
-            let newest = try await ports.queue.remoteIndex(of: key).newestReleased
-            let table = try await list(reference, releasedAfter: newest)
-            tables[reference]?.table = table
-        }
-    }
-
-    /// Walks the draft and every version released after `newest`. A release in the middle moves uploads from the one
-    /// to the other, where neither listing would meet them: then the walk begins again.
-    private func walk(
-        _ reference: TableReference, releasedAfter newest: VersionTag?,
-        visit: (RemoteTable, TableVersion, [RemoteUpload], _ isFirst: Bool, _ isLast: Bool) async throws(Failure) ->
-            Void
-    ) async throws(Failure) -> RemoteTable {
-        var table = try await ports.remote(for: reference).table(reference)
-        while true {
-            for version in table.versions(releasedAfter: newest) {
-                var page: String?
-                var isFirst = true
-                repeat {
-                    let answer = try await ports.remote(for: reference).uploads(of: reference, in: version, page: page)
-                    page = answer.nextPage
-                    try await visit(table, version, answer.uploads, isFirst, page == nil)
-                    isFirst = false
-                } while page != nil
-            }
-            let after = try await ports.remote(for: reference).table(reference)
-            if after.hasDraft == table.hasDraft, after.released == table.released { return after }
-            table = after
-        }
+    /// A walk that is a proof has asked for the table.
+    private static func known(_ table: RemoteTable?) throws(Failure) -> RemoteTable {
+        guard let table else { throw Failure(.transient, scope: .destination, "the table was not told") }
+        return table
     }
 
     // MARK: Versions
@@ -209,7 +258,12 @@ public actor TableDirectory {
     // MARK: Looking up
 
     /// The look-up before a first post: the index is enough, once it remembers the table's past.
-    public func lookUpBeforePost(_ name: String, in reference: TableReference) async throws(Failure) -> DeliveryEvent {
+    ///
+    /// - Parameter asksServer: whether ours may stand on the table though the index does not have it: it was sent or
+    ///   posted before. Also asked where another agent registers there.
+    func lookUpBeforePost(
+        _ search: UploadSearch, in reference: TableReference, asksServer: Bool = false
+    ) async throws(Failure) -> DeliveryEvent {
         guard let entry = tables[reference] else {
             throw Failure(.transient, scope: .destination, "the table \(reference) is not known yet")
         }
@@ -221,10 +275,28 @@ public actor TableDirectory {
             try await openGate(reference)
         }
         let begun = ports.clock.now().monotonic
-        if let upload = try await ports.queue.knownUpload(named: name, of: entry.table.key) {
+        if let upload = try await ports.queue.knownUpload(named: search.name, of: entry.table.key) {
+            return .registrationFound(upload, newestReleased: entry.table.released.last)
+        }
+        if asksServer || shared.contains(reference),
+            let upload = try await askServer(search, in: reference, entry.table)
+        {
             return .registrationFound(upload, newestReleased: entry.table.released.last)
         }
         return .registrationAbsent(LookUpReport(begun: begun, newestReleased: entry.table.released.last))
+    }
+
+    /// In the draft, and in what was released since the index was made. Where somebody else's upload has the address of
+    /// the name, only a list can tell whether ours is there too.
+    private func askServer(
+        _ search: UploadSearch, in reference: TableReference, _ table: RemoteTable
+    ) async throws(Failure) -> RemoteUpload? {
+        let listed = try await ports.queue.remoteIndex(of: table.key).newestReleased
+        let versions = [.draft] + table.versions(releasedAfter: listed).filter { $0 != .draft }
+        let answer = try await address(search, in: versions, reference)
+        guard answer.found == nil, answer.isOthers else { return answer.found }
+        try await sweep(reference)
+        return try await ports.queue.knownUpload(named: search.name, of: table.key)
     }
 
     /// One listing that begins after the window.
@@ -246,58 +318,135 @@ public actor TableDirectory {
         if let key = delivery.tableKey { try await ports.queue.forgetUpload(uri: uri, of: key) }
     }
 
-    /// Everything in the draft and in the versions released since that bears one of these names, or its tag, by name.
+    /// Everything in the draft and in the versions released since that bears one of these tags, by tag.
     func uploads(
-        bearing names: [String], in reference: TableReference, releasedAfter newest: VersionTag?
-    ) async throws(Failure) -> [String: [MetUpload]] {
-        var byTag: [String: String] = [:]
-        for name in names { if let tag = UploadName.tag(in: name) { byTag[tag] = name } }
-        var met: [String: Set<MetUpload>] = [:]
-        let table = try await walk(reference, releasedAfter: newest) { _, version, uploads, _, _ throws(Failure) in
-            for upload in uploads {
-                for tag in UploadName.tags(in: upload.name) {
-                    guard let name = byTag[tag] else { continue }
-                    met[name, default: []].insert(MetUpload(upload, in: version))
+        bearing tags: Set<String>, in reference: TableReference, releasedAfter newest: VersionTag?
+    ) async throws(Failure) -> (met: [String: [MetUpload]], began: MonotonicInstant) {
+        let met = Gathered<[String: [MetUpload]]>([:])
+        let report = try await observer(of: reference).read(
+            TableObserver.Reader(releasedAfter: newest, gathering: Self.gathering) { page throws(Failure) in
+                // Listed from its beginning once more, where a version was released meanwhile.
+                if page.place.isFirst {
+                    await met.change { $0 = $0.mapValues { $0.filter { $0.version != page.place.version } } }
                 }
-            }
+                for upload in page.uploads {
+                    for tag in Set(UploadName.tags(in: upload.name)).intersection(tags) {
+                        await met.change { $0[tag, default: []].append(MetUpload(upload, in: page.place.version)) }
+                    }
+                }
+                return false
+            })
+        if let table = report.table { tables[reference]?.table = table }
+        return (await met.value, report.began)
+    }
+
+    /// How long a walk waits for others that want to know something too.
+    static let gathering: Duration = .milliseconds(200)
+    /// The same for doubts, which were there for `registration_doubt` already: those that began together end together.
+    static let gatheringOfDoubts: Duration = .seconds(1)
+
+    /// One upload by the address of its name, in each of these versions.
+    ///
+    /// - Returns: also whether somebody else's upload was met there.
+    private func address(
+        _ search: UploadSearch, in versions: [TableVersion], _ reference: TableReference
+    ) async throws(Failure) -> (found: RemoteUpload?, isOthers: Bool) {
+        var isOthers = false
+        for version in versions {
+            let answer = try await ports.remote(for: reference).upload(named: search.name, of: reference, in: version)
+            guard let answer else { continue }
+            if search.rank(answer) != nil { return (answer, isOthers) }
+            isOthers = true
         }
-        tables[reference]?.table = table
-        return met.mapValues { Array($0) }
+        return (nil, isOthers)
+    }
+
+    /// One upload by the address of its name: in the draft, and in the newest version that was released.
+    func upload(_ search: UploadSearch, in reference: TableReference) async throws(Failure) -> RemoteUpload? {
+        let released = tables[reference]?.table.released.suffix(1).map { TableVersion.released($0) } ?? []
+        return try await address(search, in: [.draft] + released, reference).found
+    }
+
+    /// An upload that a listing did not show: by its uri, and where its name is made of its content, by that.
+    func find(
+        _ registration: Registration, of delivery: Delivery, in reference: TableReference
+    ) async throws(Failure) -> RemoteUpload? {
+        if let upload = try await ports.remote(for: reference).upload(uri: registration.uri) { return upload }
+        guard delivery.isKnownByName else { return nil }
+        let table = try await ports.remote(for: reference).table(reference)
+        return try await address(
+            UploadSearch(registration.name, of: delivery),
+            in: table.versions(releasedAfter: registration.newestReleased), reference
+        ).found
     }
 
     /// The look-up in doubt: the server itself is asked, in the draft and in every version released since.
-    public func lookUpOnServer(
-        _ name: String, in reference: TableReference, releasedAfter newest: VersionTag?
+    ///
+    /// - Parameter windowEnds: from then on a walk proves that nothing is there.
+    func lookUpOnServer(
+        _ search: UploadSearch, in reference: TableReference, releasedAfter newest: VersionTag?, windowEnds: MonotonicInstant
     ) async throws(Failure) -> DeliveryEvent {
         let begun = ports.clock.now().monotonic
-        var best: (upload: RemoteUpload, rank: Int)?
-        let table = try await walk(reference, releasedAfter: newest) { _, _, uploads, _, _ throws(Failure) in
-            for upload in uploads {
-                guard let rank = upload.rank(asOurs: name), rank < best?.rank ?? .max else { continue }
-                best = (upload, rank)
+        let evidence = DoubtEvidence.cheapest(
+            mustProve: begun.reached(windowEnds) ?? false, doubts: noteDoubt(search.name, in: reference, at: begun),
+            pages: await observer(of: reference).draftPages)
+        switch evidence {
+        case .address:
+            // The newest ones: the walk that ends the doubt meets all of them.
+            let released = tables[reference]?.table.versions(releasedAfter: newest).filter { $0 != .draft } ?? []
+            if let upload = try await address(search, in: [.draft] + released.suffix(2), reference).found {
+                return .registrationFound(upload, newestReleased: newest)
             }
+            return .registrationAbsent(
+                LookUpReport(begun: begun, newestReleased: tables[reference]?.table.released.last ?? newest))
+        case .walk:
+            return try await walkInDoubt(search, in: reference, releasedAfter: newest)
         }
-        tables[reference]?.table = table
-        if let found = best?.upload { return .registrationFound(found, newestReleased: newest) }
-        return .registrationAbsent(LookUpReport(begun: begun, newestReleased: table.released.last))
     }
+
+    private func walkInDoubt(
+        _ search: UploadSearch, in reference: TableReference, releasedAfter newest: VersionTag?
+    ) async throws(Failure) -> DeliveryEvent {
+        let best = Gathered<RemoteUpload?>(nil)
+        let report = try await observer(of: reference).read(
+            TableObserver.Reader(releasedAfter: newest, gathering: Self.gatheringOfDoubts) { page throws(Failure) in
+                for upload in page.uploads {
+                    guard let rank = search.rank(upload) else { continue }
+                    await best.change { best in
+                        if rank < best.flatMap(search.rank) ?? .max { best = upload }
+                    }
+                }
+                return await best.value.flatMap(search.rank) == 0
+            })
+        if let table = report.table { tables[reference]?.table = table }
+        if let found = await best.value { return .registrationFound(found, newestReleased: newest) }
+        // A list may leave out what is there (api.md 11, 12): absent is what its address does not lead to either.
+        let table = try Self.known(report.table)
+        if let found = try await address(search, in: table.versions(releasedAfter: newest), reference).found {
+            return .registrationFound(found, newestReleased: newest)
+        }
+        return .registrationAbsent(LookUpReport(begun: report.began, newestReleased: table.released.last))
+    }
+
+    /// - Returns: how many are in doubt about this table.
+    private func noteDoubt(_ name: String, in reference: TableReference, at now: MonotonicInstant) -> Int {
+        let recent = doubts[reference, default: [:]].filter { _, asked in
+            now.reached(asked.advanced(by: Self.doubtLasts)) == false
+        }
+        doubts[reference] = recent.merging([name: now]) { _, new in new }
+        return doubts[reference, default: [:]].count
+    }
+
+    /// Twice as long as the pause between two look-ups of one doubt.
+    static let doubtLasts: Duration = .seconds(10)
 }
 
-extension RemoteUpload {
-    /// How surely this is the upload that we registered as `name`, the surest first; `nil` where it is not. A server
-    /// that renames what meets a taken name keeps the tag, and the tag is of our path and content alone.
-    fileprivate func rank(asOurs name: String) -> Int? {
-        let hasFailed = if case .failed = status { true } else { false }
-        if UploadName.isSame(self.name, name) { return hasFailed ? 2 : 0 }
-        guard let tag = UploadName.tag(in: name), self.name.contains(tag) else { return nil }
-        return hasFailed ? 3 : 1
-    }
-}
+/// What the pages of a walk add up to for one reader.
+actor Gathered<Value: Sendable> {
+    private(set) var value: Value
 
-extension RemoteTable {
-    /// The draft, where one is open, and the versions released after `newest` (all where it is `nil`).
-    func versions(releasedAfter newest: VersionTag?) -> [TableVersion] {
-        let since = released.filter { tag in newest.map { tag > $0 } ?? true }
-        return (hasDraft ? [.draft] : []) + since.map { .released($0) }
-    }
+    init(_ value: Value) { self.value = value }
+
+    @discardableResult
+    func change<Result: Sendable>(_ body: @Sendable (inout Value) -> Result) -> Result { body(&value) }
 }

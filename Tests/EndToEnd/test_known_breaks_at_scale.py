@@ -207,7 +207,6 @@ def open_table(world: World, pages: int, *faults: str) -> list[int]:
     return [one.number for one in world.record.registrations()]
 
 
-@pytest.mark.xfail(strict=True, raises=PromiseBroken, reason="P-14: every doubt walks through the whole table by itself")
 @pytest.mark.parametrize("doubts", [4, 16])
 def test_doubts_share_their_walks_through_the_table(world: World, doubts: int) -> None:
     """P-14: each lost post lists all pages of the table every 5 seconds, however many others do at the same time."""
@@ -234,8 +233,6 @@ def test_doubts_share_their_walks_through_the_table(world: World, doubts: int) -
         f"{walks} walks are {walks * pages}")
 
 
-@pytest.mark.xfail(
-    strict=True, raises=PromiseBroken, reason="P-14: after a 429 every small file lists the whole table before its post")
 def test_a_throttled_post_costs_no_walk_through_the_table(world: World) -> None:
     """P-14: after any failure the table is listed again before the post, for each file by itself."""
     pages, files = scaled(10, 30), 4
@@ -255,7 +252,6 @@ def test_a_throttled_post_costs_no_walk_through_the_table(world: World) -> None:
         f"answered 429 once; 2 walks are {2 * pages}")
 
 
-@pytest.mark.xfail(strict=True, raises=PromiseBroken, reason="P-14: after one failed page the table is listed from the start")
 def test_a_listing_goes_on_where_a_page_failed(world: World) -> None:
     """P-14: the pages before the failed one are requested again."""
     pages = scaled(20, 30)

@@ -5,10 +5,20 @@ import Testing
 @Suite struct DeliveryLawTests {
     private static let now = Sample.context(at: 120)
 
-    @Test func deliveredAbsorbsEverything() {
+    @Test func deliveredAbsorbsEverythingButWhatBecomesOfItsUpload() {
         let row = Sample.delivery(.delivered(Sample.receipt))
         for event in Sample.events {
             let decision = row.decide(on: event, in: Self.now)
+            switch event {
+            case .uploadLost:
+                #expect(decision.delivery.state == .working(.pending(.examined)))
+                #expect(decision.delivery.tally.posted != nil)
+                continue
+            case .keptInstead(let upload, _) where upload.uri != Sample.receipt.uri:
+                #expect(decision.delivery.ownURI == upload.uri)
+                continue
+            default: break
+            }
             #expect(decision.delivery == row)
             #expect(decision.effect == nil)
             #expect(decision.endpointFact == nil)
@@ -238,7 +248,12 @@ extension Stage {
         case .registered: if case .posting = self { true } else { false }
         case .importReported(let upload):
             if case .importing = self { upload.status != .inProgress } else { false }
-        case .importVanished: if case .importing = self { true } else { false }
+        case .keptInstead:
+            switch self {
+            case .importing, .withdrawing: true
+            case .pending, .opening, .reading, .transferring, .probing, .concluding, .lookingUp, .posting: false
+            }
+        case .importVanished, .uploadLost: if case .importing = self { true } else { false }
         case .registrationWithdrawn: if case .withdrawing = self { true } else { false }
         }
     }

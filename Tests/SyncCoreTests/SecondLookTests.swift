@@ -33,42 +33,33 @@ struct SecondLookTests {
 
     private static let released = TableVersion.released(VersionTag(major: 1, minor: 0))
 
+    private static func binding(_ met: [MetUpload]) -> SecondLook.Binding {
+        let look = look(importing)
+        return look.binding(look.verdict(on: met))
+    }
+
     @Test func `alone it is left alone`() {
-        #expect(Self.look(Self.importing).verdict(on: [Self.met(Self.own)]) == TwinVerdict())
-        #expect(Self.look(Self.importing).verdict(on: []) == TwinVerdict())
-        // The uri may be another after a release.
-        #expect(Self.look(Self.importing).verdict(on: [Self.met("uploads/9", in: Self.released)]) == TwinVerdict())
+        #expect(Self.binding([Self.met(Self.own)]) == .stays)
+        #expect(Self.look(Self.importing).verdict(on: [Self.met(Self.own)]).superfluous.isEmpty)
     }
 
-    @Test(arguments: [RemoteUpload.Status.completed, .inProgress, .failed("no")])
-    func `in the draft ours stays and the other goes`(_ status: RemoteUpload.Status) {
-        let twin = Self.met("uploads/0", status)
-        let verdict = Self.look(Self.importing).verdict(on: [twin, Self.met(Self.own)])
-        #expect(verdict.superfluous == [twin])
-        #expect(verdict.released.isEmpty)
+    @Test func `it belongs to the upload that every agent keeps`() {
+        let other = Self.met("uploads/0")
+        #expect(Self.binding([Self.met(Self.own), other]) == .moves(to: other))
+        #expect(Self.binding([Self.met(Self.own), Self.met("uploads/2")]) == .stays)
+        // Taken off by another agent.
+        #expect(Self.binding([Self.met("uploads/2")]) == .moves(to: Self.met("uploads/2")))
     }
 
-    @Test func `what is released stays, and ours goes while it can`() {
-        let verdict = Self.look(Self.importing).verdict(
-            on: [Self.met("uploads/0", in: Self.released), Self.met(Self.own)])
-        #expect(verdict.superfluous == [Self.met(Self.own)])
-    }
-
-    @Test func `two that are released are told`() {
-        let twin = Self.met("uploads/0", in: Self.released)
-        let verdict = Self.look(Self.importing).verdict(on: [twin, Self.met(Self.own, in: Self.released)])
-        #expect(verdict.superfluous.isEmpty)
-        #expect(verdict.released == [twin])
-    }
-
-    @Test func `a failed import of ours gives way to one that is well`() {
-        let own = Self.met(Self.own, .failed("no"))
-        #expect(Self.look(Self.importing).verdict(on: [own, Self.met("uploads/0")]).superfluous == [own])
+    @Test func `where none is left it is lost, and a failed one of others is none`() {
+        #expect(Self.binding([]) == .lost)
+        #expect(Self.binding([Self.met("uploads/0", .failed("no"))]) == .lost)
+        #expect(Self.binding([Self.met(Self.own, .failed("no"))]) == .stays)
     }
 
     @Test func `before it has a registration nothing is decided`() {
         let look = Self.look(.working(.pending(.examined)))
-        #expect(look.verdict(on: [Self.met("uploads/0"), Self.met("uploads/1")]) == TwinVerdict())
+        #expect(look.verdict(on: [Self.met("uploads/0"), Self.met("uploads/1")]) == DuplicateVerdict())
     }
 
     @Test func `looks come ever more rarely, and one when the session is dead`() {

@@ -131,6 +131,13 @@ struct WatchedRemote: UploadRemote {
         return try await inner.upload(uri: uri)
     }
 
+    func upload(
+        named name: String, of reference: TableReference, in version: TableVersion
+    ) async throws(Failure) -> RemoteUpload? {
+        try await before(.upload, reference)
+        return try await inner.upload(named: name, of: reference, in: version)
+    }
+
     func openSession(_ request: SessionRequest) async throws(Failure) -> UploadSession {
         try await before(.openSession, request.table)
         return try await inner.openSession(request)

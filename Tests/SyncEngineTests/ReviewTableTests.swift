@@ -48,7 +48,7 @@ extension Review {
             try await directory.prepare(Self.plain)
             _ = await second
             for number in 0..<4 {
-                let event = try await directory.lookUpBeforePost("upload\(number).csv", in: Self.plain)
+                let event = try await directory.lookUpBeforePost(UploadSearch("upload\(number).csv"), in: Self.plain)
                 guard case .registrationFound = event else {
                     Issue.record("upload\(number).csv is on the table and was not found: \(event)")
                     continue
@@ -70,7 +70,7 @@ extension Review {
                 [RemoteUpload(uri: "/u", name: name, status: .completed, size: 3, md5: nil)], of: Self.key, in: .draft,
                 isFirst: true, isLast: true)
             try await directory.prepare(Self.plain)
-            guard case .registrationAbsent = try await directory.lookUpBeforePost(name, in: Self.plain) else {
+            guard case .registrationAbsent = try await directory.lookUpBeforePost(UploadSearch(name), in: Self.plain) else {
                 Issue.record("an upload of a discarded draft was found")
                 return
             }

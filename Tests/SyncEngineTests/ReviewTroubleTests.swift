@@ -114,6 +114,14 @@ struct FailingQueue: DeliveryQueue {
     ) async throws(Failure) -> [SecondLook] {
         try await inner.secondLooks(in: table, at: now, limit: limit)
     }
+    func suspect(
+        _ names: [String], of table: TableKey, newestReleased: VersionTag?, until: Timestamp, at now: Timestamp
+    ) async throws(Failure) -> [SecondLook] {
+        try await inner.suspect(names, of: table, newestReleased: newestReleased, until: until, at: now)
+    }
+    func hasOthers(among names: [String], of table: TableKey) async throws(Failure) -> Bool {
+        try await inner.hasOthers(among: names, of: table)
+    }
     func nextSecondLook(in tables: Set<TableReference>) async throws(Failure) -> Timestamp? {
         try await inner.nextSecondLook(in: tables)
     }

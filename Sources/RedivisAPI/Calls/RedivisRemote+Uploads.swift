@@ -6,11 +6,7 @@ extension RedivisRemote {
     public func uploads(
         of reference: TableReference, in version: TableVersion, page: String?
     ) async throws(Failure) -> UploadPage {
-        let text: String =
-            switch version {
-            case .draft: reference.draftText
-            case .released(let tag): reference.text(in: tag)
-            }
+        let text = Self.text(of: reference, in: version)
         let answers = answers("listing the uploads of \(text)")
         let (answer, listed) = try await getPage(
             of: UploadResource.self, at: "\(Self.tablePath(text))/uploads", page: page, answers)
@@ -22,6 +18,13 @@ extension RedivisRemote {
             throw Failure(.transient, "\(answers.asked): Redivis gives the same page again and again")
         }
         return UploadPage(uploads: await withReasons(listed.results), nextPage: listed.nextPageToken)
+    }
+
+    private static func text(of reference: TableReference, in version: TableVersion) -> String {
+        switch version {
+        case .draft: reference.draftText
+        case .released(let tag): reference.text(in: tag)
+        }
     }
 
     /// 404 also stands for what the token may not see. "Nothing of ours is there" would lead to a second
@@ -74,6 +77,18 @@ extension RedivisRemote {
         let answers = answers("reading the upload \(ServerWords.clean(uri, secrets: []))")
         guard let address = resolve(uri: uri), Self.isUpload(address) else { return nil }
         let answer = try await get(address, answers)
+        if answer.status == 404 { return nil }
+        return try answers.read(UploadResource.self, from: answer).upload(failure: nil)
+    }
+
+    public func upload(
+        named name: String, of reference: TableReference, in version: TableVersion
+    ) async throws(Failure) -> RemoteUpload? {
+        let text = Self.text(of: reference, in: version)
+        let answers = answers("looking for one upload of \(text) by its name")
+        // As the vendor's client spells it: a dot would begin a reference's next part (api.md 7.4).
+        let segment = PercentEncoding.segment(String(name.map { $0 == "." ? "_" : $0 }))
+        let answer = try await get(apiAddress("\(Self.tablePath(text))/uploads/\(segment)"), answers)
         if answer.status == 404 { return nil }
         return try answers.read(UploadResource.self, from: answer).upload(failure: nil)
     }

@@ -58,6 +58,10 @@ struct TokenlessRemote: UploadRemote {
 
     func upload(uri: String) async throws(Failure) -> RemoteUpload? { throw failure }
 
+    func upload(
+        named name: String, of reference: TableReference, in version: TableVersion
+    ) async throws(Failure) -> RemoteUpload? { throw failure }
+
     func openSession(_ request: SessionRequest) async throws(Failure) -> UploadSession { throw failure }
 
     func send(

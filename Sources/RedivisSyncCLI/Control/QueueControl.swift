@@ -222,7 +222,7 @@ package struct QueueControl: AgentControl {
     private func save(_ hand: HandDecision, _ delivery: Delivery) async throws(Failure) -> Saved {
         let now = clock.now()
         let context = DecisionContext(
-            now: now, jitter: 0, table: delivery.tableKey ?? TableKey(delivery.table.text), policy: DeliveryPolicy())
+            now: now, jitter: 0, table: delivery.tableKey, policy: DeliveryPolicy())
         let decision = delivery.decide(on: .byHand(hand), in: context)
         guard decision.delivery != delivery else { return .refused(delivery, decision.note) }
         switch try await queue.save(decision, at: now) {

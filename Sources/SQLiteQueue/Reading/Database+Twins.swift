@@ -52,6 +52,15 @@ extension Database {
         }
     }
 
+    func secondLook(of delivery: Int64) throws -> SecondLook? {
+        guard let row = try row("SELECT newestReleased, until, looks FROM secondLook WHERE delivery = ?", [delivery]),
+            let found = try deliveryRow(delivery)
+        else { return nil }
+        return SecondLook(
+            delivery: found.delivery, newestReleased: try row.optionalText(0).flatMap(VersionTag.init),
+            until: Timestamp(milliseconds: try row.integer(1)), looks: Int(clamping: try row.integer(2)))
+    }
+
     func nextSecondLook(in tables: Set<TableReference>) throws -> Timestamp? {
         try tables.compactMap { table -> Int64? in
             guard let destination = try destinationNumber(table) else { return nil }

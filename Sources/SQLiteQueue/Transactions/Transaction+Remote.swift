@@ -50,6 +50,14 @@ extension Database {
         ).map(RemoteUploadRow.upload)
     }
 
+    /// Whether one of these names is the upload name of none of the table's deliveries.
+    func hasOthers(among names: [String], _ table: TableKey) throws -> Bool {
+        guard let number = try tableNumber(table) else { return !names.isEmpty }
+        return try names.contains { name in
+            try !exists("SELECT 1 FROM delivery WHERE remoteTable = ? AND uploadName = ? LIMIT 1", [number, name])
+        }
+    }
+
     func remoteIndex(_ table: TableKey) throws -> RemoteIndexState {
         let row = try row("SELECT id, isComplete, newestReleased, gate FROM remoteTable WHERE key = ?", [table.value])
         guard let row else {

@@ -14,6 +14,32 @@ extension Transaction {
             [delivery.id.value, attempt.newestReleased?.description, until.milliseconds, now.milliseconds])
     }
 
+    /// Looks that are due at once, of the deliveries that have one of these names and an upload of their own.
+    func suspect(
+        _ names: [String], of table: TableKey, newestReleased: VersionTag?, until: Timestamp, at now: Timestamp
+    ) throws -> [SecondLook] {
+        guard let number = try database.tableNumber(table) else { return [] }
+        var looks: [SecondLook] = []
+        for name in names {
+            let rows = try database.rows(
+                """
+                SELECT id FROM delivery AS d WHERE remoteTable = ? AND uploadName = ?
+                    AND kind IN ('importing', 'delivered')
+                    AND NOT EXISTS (SELECT 1 FROM twin WHERE delivery = d.id AND standing IS NOT NULL)
+                """, [number, name])
+            for row in rows {
+                let id = try row.integer(0)
+                try database.run(
+                    """
+                    INSERT INTO secondLook (delivery, newestReleased, until, due) VALUES (?, ?, ?, ?)
+                    ON CONFLICT DO UPDATE SET until = max(until, excluded.until), due = excluded.due
+                    """, [id, newestReleased?.description, until.milliseconds, now.milliseconds])
+                if let look = try database.secondLook(of: id) { looks.append(look) }
+            }
+        }
+        return looks
+    }
+
     func record(_ twins: [Twin], of look: SecondLook, next: Timestamp?, at now: Timestamp) throws {
         guard let row = try database.deliveryRow(look.delivery.id.value) else { return }
         for twin in twins { try record(twin, of: row, at: now) }

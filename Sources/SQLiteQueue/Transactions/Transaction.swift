@@ -50,7 +50,7 @@ final class Transaction {
     func setState(
         _ state: DeliveryState, of row: DeliveryRow, resettingTally: Bool = false, note: String, at now: Timestamp
     ) throws {
-        let tally = resettingTally ? Delivery.Tally() : row.delivery.tally
+        let tally = resettingTally ? row.delivery.tally.forgettingTries : row.delivery.tally
         try write(stored(state, tally, mapping: row.mapping), over: row.id, at: now)
         try self.note(note, delivery: row.id, file: row.file, at: now)
     }

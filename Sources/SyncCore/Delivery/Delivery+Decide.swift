@@ -16,12 +16,12 @@ extension Delivery {
             return decideLive(stage, on: event, in: context)
         case .held:
             return decideHeld(on: event)
-        case .parked:
-            return decideParked(on: event)
+        case .parked(let reason):
+            return decideParked(reason, on: event)
         case .abandoned(let reason):
             return decideAbandoned(reason, on: event)
-        case .delivered:
-            return unexpected(event)
+        case .delivered(let receipt):
+            return decideDelivered(receipt, on: event, in: context)
         }
     }
 
@@ -47,7 +47,8 @@ extension Delivery {
         case .examined(let content, let standing):
             return decideExamined(content, standing, at: stage, in: context)
         case .resumed, .sessionOpened, .chunkAnswered, .statusAnswered, .concluded, .registrationFound,
-            .registrationAbsent, .postingGated, .registered, .importReported, .importVanished, .registrationWithdrawn:
+            .registrationAbsent, .postingGated, .registered, .importReported, .importVanished, .registrationWithdrawn,
+            .keptInstead, .uploadLost:
             return decideStage(stage, on: event, in: context)
         }
     }
@@ -87,6 +88,24 @@ extension Delivery {
         }
     }
 
+    // MARK: Delivered: only what becomes of its upload moves it
+
+    private func decideDelivered(
+        _ receipt: Receipt, on event: DeliveryEvent, in context: DecisionContext
+    ) -> Decision {
+        switch event {
+        case .keptInstead(let upload, let newestReleased):
+            return receipt.uri == upload.uri ? unexpected(event) : bound(to: upload, newestReleased, in: context)
+        case .uploadLost:
+            return sendingAgain(
+                PostAttempt(number: 1, newestReleased: nil, begunAt: receipt.deliveredAt))
+        case .resumed, .examined, .sessionOpened, .chunkAnswered, .statusAnswered, .concluded, .registrationFound,
+            .registrationAbsent, .postingGated, .registered, .importReported, .importVanished, .registrationWithdrawn,
+            .effectFailed, .sourceChanged, .sourceGone, .sourceTouched, .sourceMisreported, .byHand:
+            return unexpected(event)
+        }
+    }
+
     // MARK: At rest: only a person moves these
 
     private func decideHeld(on event: DeliveryEvent) -> Decision {
@@ -101,11 +120,11 @@ extension Delivery {
         }
     }
 
-    private func decideParked(on event: DeliveryEvent) -> Decision {
+    private func decideParked(_ reason: ParkReason, on event: DeliveryEvent) -> Decision {
         switch event {
         case .byHand(.retryRequested):
-            guard case .parked(.withdrawalRefused(_, .some(let refused))) = state else {
-                return restarted("queued again by hand")
+            guard case .withdrawalRefused(_, .some(let refused)) = reason else {
+                return rememberingPost(if: reason.leavesPossibleUpload).restarted("queued again by hand")
             }
             return withdrawingAgain(refused)
         case .byHand(.forgotten):
@@ -114,7 +133,8 @@ extension Delivery {
             return abandonedForChange()
         case .byHand(.resolved), .resumed, .examined, .sessionOpened, .chunkAnswered, .statusAnswered, .concluded,
             .registrationFound, .registrationAbsent, .postingGated, .registered, .importReported, .importVanished,
-            .registrationWithdrawn, .effectFailed, .sourceGone, .sourceTouched, .sourceMisreported:
+            .registrationWithdrawn, .keptInstead, .uploadLost, .effectFailed, .sourceGone, .sourceTouched,
+            .sourceMisreported:
             return unexpected(event)
         }
     }
@@ -138,7 +158,7 @@ extension Delivery {
         if event == .resumed {
             switch admission {
             case .fresh, .examined:
-                return starting(nil, in: context)
+                return beginning(nil, in: context)
             case .examine, .existing:
                 guard content == nil else {
                     return moved(
@@ -160,6 +180,7 @@ extension Delivery {
         guard !stage.mayBeRegistered else { return unexpected(.examined(content, standing)) }
         // Its name follows from the content that was known: another content is another version.
         if let known = self.content, known != content { return abandonedForChange() }
+        guard knowsTable(in: context) else { return waitingForTable(in: context) }
         return decideStanding(standing, content, stage.admission ?? .examine, in: context)
     }
 
@@ -169,7 +190,7 @@ extension Delivery {
         let known = knowing(content, in: context)
         switch standing {
         case .alone:
-            return known.starting("its content is new to the table", in: context)
+            return known.beginning("its content is new to the table", in: context)
         case .joined(let other):
             // The queue has already given this path to the other delivery and ended this row.
             return unchanged("the same content as delivery \(other)")
@@ -200,6 +221,13 @@ extension Delivery {
         }
     }
 
+    /// A version that was registered before it came to rest, or may have been, is looked for first, as after an answer
+    /// that was lost: the list may lag behind, and a request may still be carried out.
+    private func beginning(_ why: String?, in context: DecisionContext) -> Decision {
+        guard let posted = tally.posted, uploadName != nil else { return starting(why, in: context) }
+        return inDoubt(.inline, posted, why ?? "it may have been registered before", in: context)
+    }
+
     /// The other row has it taken up as soon as it has ended; this is for what cannot tell, as a file that settles.
     static let longestWaitForAnother: Duration = .seconds(10)
 
@@ -217,6 +245,7 @@ extension Delivery {
         if event == .resumed { return starting(nil, in: context) }
         guard case .concluded(let content, _) = event else { return unexpected(event) }
         guard isAsSettled(content) else { return abandonedForChange() }
+        guard knowsTable(in: context) else { return waitingForTable(in: context) }
         return knowing(content, in: context).lookingUp(.inline, .beforePost, "its content is known")
     }
 

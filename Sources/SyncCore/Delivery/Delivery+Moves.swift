@@ -16,7 +16,7 @@ extension Delivery {
     /// From the beginning, because a person said so. What a person has decided before stays decided.
     func restarted(_ note: String, as admission: Admission? = nil) -> Decision {
         var next = self
-        next.tally = Tally()
+        next.tally = tally.forgettingTries
         next.tally.isDecidedByHand = tally.isDecidedByHand
         return next.moved(to: .working(.pending(admission ?? (content == nil ? .examine : .examined))), note)
     }
@@ -39,6 +39,16 @@ extension Delivery {
 
     func followingImport(_ registration: Registration, _ note: String) -> Decision {
         moved(to: .working(.importing(registration)), note, effect: .followImport(registration))
+    }
+
+    /// Whether it is known what Redivis calls the table: "once" is once per table, whatever the mapping file calls it.
+    func knowsTable(in context: DecisionContext) -> Bool { tableKey != nil || context.table != nil }
+
+    /// Nothing is settled about a content under a name that only the mapping file has for its table.
+    func waitingForTable(in context: DecisionContext) -> Decision {
+        guard let stage = state.stage else { return unchanged("its table is not known yet") }
+        let unknown = Failure(.transient, scope: .destination, "the table \(table) is not known yet")
+        return decideFailure(unknown, at: stage, in: context)
     }
 
     /// With its content, and the name that follows from it, once and for all.
@@ -96,6 +106,8 @@ extension DeliveryEvent {
         case .importReported: "a report of an import"
         case .importVanished: "a vanished import"
         case .registrationWithdrawn: "a withdrawn registration"
+        case .keptInstead: "another upload that stays"
+        case .uploadLost: "an upload that is gone"
         case .effectFailed: "a failure"
         case .sourceChanged: "a changed file"
         case .sourceGone: "a deleted file"

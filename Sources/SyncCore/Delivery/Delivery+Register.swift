@@ -7,7 +7,9 @@ extension Delivery {
     ) -> Decision {
         if event == .resumed { return lookingUp(source, inThisRun(lookUp, context), "looking through the table") }
         if case .registrationFound(let upload, let newestReleased) = event {
-            return adopting(upload, of: source, newestReleased, wasPosted: lookUp != .beforePost, in: context)
+            // What was posted and taken off again left nothing: what is found then is another agent's.
+            return adopting(
+                upload, of: source, newestReleased, wasPosted: lookUp != .beforePost && tally.posted != nil, in: context)
         }
         if case .postingGated(let until) = event {
             let delay = until.since(context.now.monotonic) ?? .seconds(1)
@@ -62,8 +64,13 @@ extension Delivery {
     ) -> Decision {
         if event == .resumed { return followingImport(registration, "following its import") }
         if event == .importVanished {
-            return moved(to: .parked(.removedFromTable), "parked: somebody removed it from the table")
+            return rememberingPost(registration.attempt).moved(
+                to: .parked(.removedFromTable), "parked: somebody removed it from the table")
         }
+        if case .keptInstead(let upload, let newestReleased) = event, upload.uri != registration.uri {
+            return bound(to: upload, newestReleased, in: context)
+        }
+        if event == .uploadLost { return sendingAgain(registration.attempt) }
         guard case .importReported(let upload) = event else { return unexpected(event) }
         let registration = registration.listed(as: upload)
         switch upload.status {
@@ -80,7 +87,22 @@ extension Delivery {
         _ registration: Registration, _ why: Withdrawal, on event: DeliveryEvent, in context: DecisionContext
     ) -> Decision {
         if event == .resumed { return withdrawing(registration, why) }
+        if case .keptInstead(let upload, let newestReleased) = event {
+            return bound(to: upload, newestReleased, in: context)
+        }
         guard event == .registrationWithdrawn else { return unexpected(event) }
+        return provenOff(registration).withdrawn(registration, why, in: context)
+    }
+
+    /// The one upload that could have come of its one attempt is off the table.
+    private func provenOff(_ registration: Registration) -> Delivery {
+        guard !registration.isAdopted, tally.posted?.number == 1, tally.leftInline != .lost else { return self }
+        var next = self
+        next.tally.posted = nil
+        return next
+    }
+
+    private func withdrawn(_ registration: Registration, _ why: Withdrawal, in context: DecisionContext) -> Decision {
         switch why {
         case .importFailed(let words):
             return moved(to: .parked(.importFailed(words)), "parked: the import failed")
@@ -99,8 +121,48 @@ extension Delivery {
             next.tally.resends = next.tally.resends.incremented
             return next.tally.resends > 1
                 ? next.moved(to: .parked(.nameTaken(name)), "parked: its name is taken")
-                : next.opening("its name was taken; it is looked up and sent once more")
+                // A name is made of path and content, so this content is on the table, or was: another agent may have
+                // registered it, and the list may not show it yet.
+                : next.inDoubt(.inline, registration.attempt, "its name was taken", in: context)
         }
+    }
+
+    // MARK: Several uploads of it, or none
+
+    /// From now on that upload is its own; it is verified like any other, and gets a receipt.
+    func bound(to upload: RemoteUpload, _ newestReleased: VersionTag?, in context: DecisionContext) -> Decision {
+        followingImport(
+            Registration(
+                uri: upload.uri, name: upload.name, newestReleased: newestReleased, registeredAt: context.now.wall,
+                isAdopted: true),
+            "it had been registered more than once: every agent keeps \(upload.uri), which it belongs to from now on")
+    }
+
+    /// Looked for once more, as after a lost answer, and then sent.
+    func sendingAgain(_ attempt: PostAttempt) -> Decision {
+        rememberingPost(attempt).restarted(
+            "no upload of it is left on the table: it is looked for once more, and then sent again")
+    }
+
+    // MARK: What may be on the table while the row is at rest
+
+    /// Whether ours may stand on the table though the local index does not tell: it was sent or posted before, and a list
+    /// left it out, or a refusal was not the whole truth.
+    public var mayBeOnTable: Bool {
+        tally.posted != nil || tally.resends > 0 || tally.failures > 0 || tally.leftInline != nil
+    }
+
+    func rememberingPost(_ attempt: PostAttempt) -> Delivery {
+        var next = self
+        next.tally.posted = attempt.and(tally.posted)
+        return next
+    }
+
+    /// - Parameter isPossible: whether it may have been registered though its tally does not tell: rows of older
+    ///   versions of the program did not keep that.
+    func rememberingPost(if isPossible: Bool) -> Delivery {
+        guard isPossible, tally.posted == nil, uploadName != nil else { return self }
+        return rememberingPost(PostAttempt(number: 1, newestReleased: nil, begunAt: Timestamp(milliseconds: 0)))
     }
 
     // MARK: Moves
@@ -166,7 +228,9 @@ extension Delivery {
         }
         let attempt = PostAttempt(
             number: number, newestReleased: report.newestReleased, begunAt: context.now.wall)
-        return moved(
+        var next = self
+        next.tally.posted = attempt.and(tally.posted)
+        return next.moved(
             to: .working(.posting(source, attempt)), number == 1 ? "registering" : "registering again",
             effect: .post(source, name: uploadName, attempt))
     }
@@ -213,11 +277,18 @@ extension Delivery {
     static let incompleteReportsLimit = 5
     static let incompleteReportPause: Duration = .seconds(5)
 
+    /// Whether the upload's name is made of this path and content. An adopted upload may have any other name.
+    public func bearsOurName(_ registration: Registration) -> Bool {
+        guard let uploadName else { return false }
+        if UploadName.isSame(registration.name, uploadName) { return true }
+        // A server that renames keeps the tag, and the tag is made of path and content.
+        return UploadName.tag(in: uploadName).map { UploadName.tags(in: registration.name).contains($0) } ?? false
+    }
+
     /// What is on the table is not what it should be. Ours is taken off; what others registered under a name of
     /// theirs is not ours to delete, so a person chooses.
     private func unfit(_ registration: Registration, _ why: Withdrawal) -> Decision {
-        let bearsOurName = uploadName.map { UploadName.isSame(registration.name, $0) } ?? false
-        guard registration.isAdopted, !bearsOurName else { return withdrawing(registration, why) }
+        guard registration.isAdopted, !bearsOurName(registration) else { return withdrawing(registration, why) }
         return moved(
             to: .held(.tableHasOtherUploads), "held: the upload that the table had is not this file: \(why.words)")
     }
@@ -225,7 +296,7 @@ extension Delivery {
     private func verified(
         _ upload: RemoteUpload, _ registration: Registration, in context: DecisionContext
     ) -> Decision {
-        guard let content, let uploadName else {
+        guard let content, let uploadName, let table = tableKey ?? context.table else {
             return moved(
                 to: .parked(.stateDamaged("it was registered without a content")), "parked: its row has no content")
         }
@@ -242,10 +313,13 @@ extension Delivery {
             return incomplete(registration, lacksSize: upload.size == nil, in: context)
         }
         let receipt = Receipt(
-            table: tableKey ?? context.table, uploadName: uploadName, uri: upload.uri, content: content,
+            table: table, uploadName: uploadName, uri: upload.uri, content: content,
             md5Confirmed: upload.md5 == content.md5, isAdopted: registration.isAdopted,
             deliveredAt: context.now.wall)
-        var decision = moved(to: .delivered(receipt), registration.isAdopted ? "delivered (adopted)" : "delivered")
+        var done = self
+        done.tally.posted = nil
+        var decision = done.moved(
+            to: .delivered(receipt), registration.isAdopted ? "delivered (adopted)" : "delivered")
         decision.endpointFact = learned(from: registration, in: context)
         return decision
     }
@@ -286,6 +360,9 @@ extension RegistrationSource {
 }
 
 extension Registration {
+    /// What led to it, as far as a doubt needs it.
+    var attempt: PostAttempt { PostAttempt(number: 1, newestReleased: newestReleased, begunAt: registeredAt) }
+
     /// With the uri that the table lists for exactly this name: the one to delete it by, should it come to that.
     fileprivate func listed(as upload: RemoteUpload) -> Registration {
         guard upload.name == name else { return self }

@@ -82,6 +82,7 @@ extension Delivery {
         if event == .resumed { return concluding(session, progress) }
         guard case .concluded(let content, let isProven) = event else { return unexpected(event) }
         guard isAsSettled(content) else { return abandonedForChange() }
+        guard knowsTable(in: context) else { return waitingForTable(in: context) }
         if let stored = progress.storedMD5, stored != content.md5 {
             return resending("the storage host has other bytes than were sent (MD5 \(stored.hex))", in: context)
         }

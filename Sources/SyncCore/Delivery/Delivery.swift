@@ -51,6 +51,10 @@ public struct Delivery: Hashable, Sendable {
         public var withdrawalsForbidden: Int?
         /// Whether the file was missed at its path since the last confirmed byte, and was waited for; `nil`: no.
         public var wasMissed: Bool?
+        /// The attempts to register it since its last delivery, as one, until it is proven that none of them left an
+        /// upload: with the highest number, and the oldest version that each of them may lie behind. It outlives rest:
+        /// whatever takes the row up again begins with a doubt.
+        public var posted: PostAttempt?
 
         public init() {}
 
@@ -105,6 +109,14 @@ extension Delivery.Tally {
         // What cannot be read is learned anew.
         chunks = try? stored.decodeIfPresent(ChunkFit.self, forKey: .chunks)
         isDecidedByHand = try stored.decodeIfPresent(Bool.self, forKey: .isDecidedByHand)
+        posted = try stored.decodeIfPresent(PostAttempt.self, forKey: .posted)
+    }
+
+    /// For a row that begins again: only what may be on the table is remembered.
+    public var forgettingTries: Delivery.Tally {
+        var tally = Delivery.Tally()
+        tally.posted = posted
+        return tally
     }
 }
 

@@ -126,10 +126,11 @@ public struct DecisionContext: Hashable, Sendable {
     public let now: Moment
     /// Drawn evenly from 0..<1.
     public let jitter: Double
-    public let table: TableKey
+    /// What Redivis calls the delivery's table; `nil` where it has not told yet: then nothing is settled that needs it.
+    public let table: TableKey?
     public let policy: DeliveryPolicy
 
-    public init(now: Moment, jitter: Double, table: TableKey, policy: DeliveryPolicy) {
+    public init(now: Moment, jitter: Double, table: TableKey?, policy: DeliveryPolicy) {
         self.now = now
         self.jitter = jitter
         self.table = table

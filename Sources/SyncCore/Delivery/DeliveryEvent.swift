@@ -19,6 +19,10 @@ public enum DeliveryEvent: Hashable, Sendable {
     /// The upload is on no version of the table any more.
     case importVanished
     case registrationWithdrawn
+    /// It was registered more than once, and this is the upload that every agent keeps.
+    case keptInstead(RemoteUpload, newestReleased: VersionTag?)
+    /// None of its uploads is on the table any more, and its doubt is over.
+    case uploadLost
     case effectFailed(Failure)
     /// The file is not what settled any more, or its sent prefix is not what was sent.
     case sourceChanged

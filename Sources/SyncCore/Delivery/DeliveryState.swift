@@ -113,6 +113,17 @@ extension ParkReason {
     }
 }
 
+extension ParkReason {
+    /// Whether an upload of it may be on the table, as far as the reason alone tells.
+    var leavesPossibleUpload: Bool {
+        switch self {
+        case .removedFromTable, .nameTaken, .withdrawalRefused: true
+        case .importFailed, .contentDiffers, .rejected, .sessionRefused, .sessionsLost, .unreadable, .stateDamaged:
+            false
+        }
+    }
+}
+
 public enum AbandonReason: Hashable, Codable, Sendable {
     /// Deleted before it could be sent.
     case gone

@@ -42,6 +42,16 @@ public struct PostAttempt: Hashable, Codable, Sendable {
     }
 }
 
+extension PostAttempt {
+    /// Several attempts as one: what either of them may have left is found where this one is looked for.
+    func and(_ older: PostAttempt?) -> PostAttempt {
+        guard let older else { return self }
+        let oldest = newestReleased.flatMap { newest in older.newestReleased.map { min($0, newest) } }
+        return PostAttempt(
+            number: max(number, older.number), newestReleased: oldest, begunAt: min(begunAt, older.begunAt))
+    }
+}
+
 /// Why the table's uploads are looked through.
 public enum LookUp: Hashable, Codable, Sendable {
     /// Nothing was posted yet: the local index of the table's uploads is enough.

@@ -18,17 +18,6 @@ public struct SecondLook: Hashable, Sendable {
     }
 }
 
-/// An upload that was met where it may be ours.
-public struct MetUpload: Hashable, Sendable {
-    public let version: TableVersion
-    public let upload: RemoteUpload
-
-    public init(_ upload: RemoteUpload, in version: TableVersion) {
-        self.upload = upload
-        self.version = version
-    }
-}
-
 /// A second upload of one file version, and what became of it.
 public struct Twin: Hashable, Sendable {
     public enum Fate: Hashable, Sendable {
@@ -46,16 +35,6 @@ public struct Twin: Hashable, Sendable {
         self.version = version
         self.fate = fate
     }
-}
-
-/// What a second look asks for.
-public struct TwinVerdict: Hashable, Sendable {
-    /// To be taken off the draft.
-    public var superfluous: [MetUpload] = []
-    /// In a released version, so that they cannot be.
-    public var released: [MetUpload] = []
-
-    public init() {}
 }
 
 extension Delivery {
@@ -87,32 +66,38 @@ extension SecondLook {
         return next < until ? next : until
     }
 
-    /// Of all that bears this delivery's name or tag one stays: what is released, since that stays anyway; else the
-    /// upload that we follow or have a receipt for.
+    /// What a look has found: which upload is this delivery's from now on.
+    public enum Binding: Hashable, Sendable {
+        case stays
+        /// To the one that every agent keeps.
+        case moves(to: MetUpload)
+        /// None of its uploads is left.
+        case lost
+    }
+
+    /// Nothing is decided before the delivery has a registration of its own: until then the look-up that goes before
+    /// every post decides.
     ///
-    /// - Parameter met: in any order. Nothing is decided before the delivery has a registration of its own: until then
-    ///   the look-up that goes before every post decides.
-    public func verdict(on met: [MetUpload]) -> TwinVerdict {
-        guard let uri = ownURI, met.count > 1 else { return TwinVerdict() }
-        let kept = met.min { Self.rank($0, uri) < Self.rank($1, uri) }
-        var verdict = TwinVerdict()
-        for other in met where other != kept {
-            switch other.version {
-            case .draft: verdict.superfluous.append(other)
-            case .released: verdict.released.append(other)
-            }
-        }
-        return verdict
+    /// - Parameter met: all that bears this delivery's name or tag, in any order.
+    public func verdict(on met: [MetUpload]) -> DuplicateVerdict {
+        ownURI == nil ? DuplicateVerdict() : Duplicates.keep(met)
     }
 
-    private static func rank(_ met: MetUpload, _ uri: String) -> (Int, Int, String) {
-        let isReleased = if case .released = met.version { true } else { false }
-        let hasFailed = if case .failed = met.upload.status { true } else { false }
-        return (hasFailed ? 2 : isReleased ? 0 : 1, met.upload.uri == uri ? 0 : 1, met.upload.uri)
+    public func binding(_ verdict: DuplicateVerdict) -> Binding {
+        guard let uri = ownURI else { return .stays }
+        let isThere = ([verdict.kept].compactMap { $0 } + verdict.superfluous + verdict.released)
+            .contains { $0.upload.uri == uri }
+        guard let kept = verdict.kept, !kept.upload.hasFailed else { return isThere ? .stays : .lost }
+        return kept.upload.uri == uri ? .stays : .moves(to: kept)
     }
 
-    private var ownURI: String? {
-        switch delivery.state {
+    public var ownURI: String? { delivery.ownURI }
+}
+
+extension Delivery {
+    /// The upload that it follows, or has a receipt for.
+    public var ownURI: String? {
+        switch state {
         case .working(.importing(let registration)), .waiting(.importing(let registration), _): registration.uri
         case .delivered(let receipt): receipt.uri
         case .working, .waiting, .held, .parked, .abandoned: nil

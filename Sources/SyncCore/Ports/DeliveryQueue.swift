@@ -113,6 +113,12 @@ public protocol DeliveryQueue: Sendable {
     /// Deliveries of a table that were posted twice and whose next look is due, at most `limit`.
     func secondLooks(in table: TableReference, at now: Timestamp, limit: Int) async throws(Failure) -> [SecondLook]
 
+    /// Several uploads of these names, or of their tags, were met on the table: has those of our deliveries looked at
+    /// that have one of these names and an upload of their own. What is known to stand there twice is looked at daily.
+    func suspect(
+        _ names: [String], of table: TableKey, newestReleased: VersionTag?, until: Timestamp, at now: Timestamp
+    ) async throws(Failure) -> [SecondLook]
+
     /// When the next one is due, by the wall clock; `nil` where none is.
     func nextSecondLook(in tables: Set<TableReference>) async throws(Failure) -> Timestamp?
 
@@ -137,6 +143,9 @@ public protocol DeliveryQueue: Sendable {
 
     /// The upload of exactly this name, where one is known that has not failed.
     func knownUpload(named name: String, of table: TableKey) async throws(Failure) -> RemoteUpload?
+
+    /// Whether one of these names is the upload name of none of the table's deliveries.
+    func hasOthers(among names: [String], of table: TableKey) async throws(Failure) -> Bool
 
     func forgetUpload(uri: String, of table: TableKey) async throws(Failure)
 

@@ -19,6 +19,13 @@ public protocol UploadRemote: Sendable {
     /// release moves uploads, and what their uri is then is not documented.
     func upload(uri: String) async throws(Failure) -> RemoteUpload?
 
+    /// The upload that the address made of `name` leads to in one version (api.md 7.5); `nil` where there is none
+    /// (404). Of several uploads of one name the server chooses one, and names that it folds together share an address,
+    /// so the caller compares the name. A copy that the server renamed is not found this way.
+    func upload(
+        named name: String, of reference: TableReference, in version: TableVersion
+    ) async throws(Failure) -> RemoteUpload?
+
     /// Opens a session by the given endpoint. An orphan that a lost answer leaves behind expires by itself.
     ///
     /// - Throws: `endpointMissing` where the endpoint answers 404, 405 or 410 while the table answers 200.

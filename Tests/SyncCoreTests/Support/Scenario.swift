@@ -137,6 +137,12 @@ struct Scenario {
         case "registered": return .registered(upload(["inProgress"] + rest))
         case "reported": return .importReported(upload(rest))
         case "vanished": return .importVanished
+        case "kept":
+            let upload = upload(rest)
+            let other = RemoteUpload(
+                uri: "/uploads/another", name: upload.name, status: upload.status, size: upload.size, md5: upload.md5)
+            return .keptInstead(other, newestReleased: Sample.version)
+        case "lost": return .uploadLost
         case "withdrawn": return .registrationWithdrawn
         case "changed": return .sourceChanged
         case "gone": return .sourceGone

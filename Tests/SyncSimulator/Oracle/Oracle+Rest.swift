@@ -133,6 +133,8 @@ extension Oracle {
 
     /// Of two agents: one upload of a version, once both have looked.
     private func doubled() -> Owed? {
+        // What cannot be taken off is told, as what was released.
+        guard !world.redivis.reading.deletesAreRefused else { return nil }
         for upload in world.redivis.uploads where upload.isLive && upload.owner != 0 {
             let tag = UploadName.tags(in: upload.name)
             let all = live(upload.cells, on: upload.table).filter { UploadName.tags(in: $0.name) == tag }

@@ -237,15 +237,15 @@ package final class Oracle: @unchecked Sendable {
         }
     }
 
-    private func named(_ name: String?) -> [SimulatedUpload] {
+    private func named(_ name: String?, on table: TableKey?) -> [SimulatedUpload] {
         world.redivis.uploads.filter { upload in
-            upload.place != .removed && name.map { upload.name.hasPrefix($0) } ?? false
+            upload.place != .removed && table.map { upload.table == $0 } ?? true && name.map { upload.name.hasPrefix($0) } ?? false
         }
     }
 
     private func checkReason(_ reason: ParkReason, _ delivery: Delivery, _ agent: SimulatedAgent) {
         // The other agent's may be as it should be.
-        let there = named(delivery.uploadName).filter { upload in
+        let there = named(delivery.uploadName, on: delivery.tableKey).filter { upload in
             if case .contentDiffers = reason { return SimulatedAgent.number(of: upload.owner) == agent.number }
             return true
         }

@@ -209,6 +209,15 @@ package final class RedivisConnection: UploadRemote, @unchecked Sendable {
         return try await exchange(.uploads, uri) { server.upload(uri: uri) }
     }
 
+    package func upload(
+        named name: String, of reference: TableReference, in version: TableVersion
+    ) async throws(Failure) -> RemoteUpload? {
+        let server = server
+        return try await exchange(.uploads, "\(name) \(version)") { () throws(Failure) in
+            try server.upload(named: name, of: reference, in: version)
+        }
+    }
+
     package func openSession(_ request: SessionRequest) async throws(Failure) -> UploadSession {
         let server = server
         return try await exchange(.sessions, "\(request.size)") { () throws(Failure) in try server.openSession(request)

@@ -150,6 +150,20 @@ package final class SimulatedRedivis: @unchecked Sendable {
         find(uri)?.report(at: now, tellsMD5: reading.tellsMD5)
     }
 
+    /// The oldest of that name, in one version.
+    func upload(
+        named name: String, of reference: TableReference, in version: TableVersion
+    ) throws(Failure) -> RemoteUpload? {
+        let key = try table(reference).key
+        let place: SimulatedUpload.Place =
+            switch version {
+            case .draft: .draft
+            case .released(let tag): .released(tag)
+            }
+        return uploads.first { $0.table == key && $0.place == place && UploadName.isSame($0.name, name) }?
+            .report(at: now, tellsMD5: reading.tellsMD5)
+    }
+
     private func find(_ uri: String) -> SimulatedUpload? {
         uploads.first { $0.uri == uri && $0.place != .removed }
             ?? uploads.first { $0.place != .removed && Self.uri(of: $0.name, table: $0.table) == uri }

@@ -20,51 +20,13 @@ extension KnownBreak {
     /// In the order in which they explain: the narrow ones first.
     package static let all: [KnownBreak] = [
         KnownBreak(
-            number: "P-14", words: "each doubt lists the whole table by itself", rules: [.tooManyLists]
-        ) { _, _ in true },
-        KnownBreak(
-            number: "N-28", words: "while a table is closed, its key is made of its spelling",
-            rules: [.claimedDelivered, .sentThoughHeld]
-        ) { script, violation in
-            // A later content of the path, under the right key, does not find such a row either.
-            violation.rule == .sentThoughHeld
-                ? script.steps.contains { $0.verb == .fault && ["401", "403"].contains($0.word(1)) }
-                : violation.says("no upload of its content is on demo.set.")
-        },
-        KnownBreak(
-            number: "N-32", words: "an address that two uploads share takes off the other agent's",
-            rules: [.untrueReason]
-        ) { script, violation in
-            script.agents.count > 1 && script.redivis.flag("name-uris", false) && violation.says("contentDiffers")
-        },
-        KnownBreak(
-            number: "P-03", words: "two agents take off each other's upload", rules: [.claimedDelivered]
-        ) { script, violation in script.agents.count > 1 && violation.says("no more, and no person took it off") },
-        KnownBreak(
-            number: "N-27", words: "a name that our own upload has is taken for somebody else's", rules: [.untrueReason]
-        ) { _, violation in violation.says("nameTaken") },
-        KnownBreak(
-            number: "P-15", words: "an adopted upload is checked against another of the same name",
-            rules: [.untrueReason]
-        ) { _, violation in violation.says("the table has just this upload") },
-        KnownBreak(
             number: "P-16", words: "more than 100 folders that cannot be read keep `existing` open",
             rules: [.untrueReason, .notDelivered]
         ) { script, violation in script.has(.lock) && violation.says("ignored", "held") },
         KnownBreak(
-            number: "P-02", words: "what a list does not show is taken for removed",
-            rules: [
-                .untrueReason, .registeredTwice, .sentThoughHeld, .claimedDelivered, .notDelivered, .neverEnds,
-                .twiceForGood,
-            ]
-        ) { script, _ in script.redivis["lag"] != nil || script.redivis["omits"] != nil },
-        KnownBreak(
             number: "N-29", words: "a file system that comes back under another device number has new files",
             rules: [.registeredTwice, .notDelivered, .sentThoughHeld]
         ) { script, _ in script.has(.remount) },
-        KnownBreak(
-            number: "P-04", words: "two agents register one file, and nobody notices", rules: [.twiceForGood]
-        ) { script, _ in script.agents.count > 1 },
         KnownBreak(
             number: "P-17", words: "the folder's path leads elsewhere, and nobody resolves it again",
             rules: [

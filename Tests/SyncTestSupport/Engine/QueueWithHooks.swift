@@ -7,17 +7,18 @@ public enum QueueOperation: String, CaseIterable, Hashable, Sendable {
     case beginRun, takeUp, rerouteUnsent, reroute, folderIdentity, noteFolder, noteDevice, existingVerdict
     case closeExisting, noteSeen, settlingDue, nextLook, recordLooks, due, importing
     case delivery, tablesInUse, save, settleContent, resettle, workload, remoteIndex, recordListing, closeListing
-    case knownUpload, forgetUpload, endpointFact, secondLooks, nextSecondLook, recordTwins
+    case knownUpload, forgetUpload, endpointFact, secondLooks, nextSecondLook, recordTwins, suspect, hasOthers
 
     /// Whether it changes the database.
     public var writes: Bool {
         switch self {
         case .beginRun, .takeUp, .rerouteUnsent, .reroute, .noteFolder, .noteDevice, .closeExisting, .noteSeen,
-            .recordLooks, .save, .settleContent, .resettle, .recordListing, .closeListing, .forgetUpload, .recordTwins:
+            .recordLooks, .save, .settleContent, .resettle, .recordListing, .closeListing, .forgetUpload, .recordTwins,
+            .suspect:
             true
         case .existingVerdict, .folderIdentity, .settlingDue, .nextLook, .due, .importing, .delivery, .tablesInUse,
             .workload,
-            .remoteIndex, .knownUpload, .endpointFact, .secondLooks, .nextSecondLook:
+            .remoteIndex, .knownUpload, .endpointFact, .secondLooks, .nextSecondLook, .hasOthers:
             false
         }
     }
@@ -229,6 +230,18 @@ public final class QueueWithHooks: DeliveryQueue {
         try await around(.secondLooks) { () throws(Failure) in
             try await base.secondLooks(in: table, at: now, limit: limit)
         }
+    }
+
+    public func suspect(
+        _ names: [String], of table: TableKey, newestReleased: VersionTag?, until: Timestamp, at now: Timestamp
+    ) async throws(Failure) -> [SecondLook] {
+        try await around(.suspect) { () throws(Failure) in
+            try await base.suspect(names, of: table, newestReleased: newestReleased, until: until, at: now)
+        }
+    }
+
+    public func hasOthers(among names: [String], of table: TableKey) async throws(Failure) -> Bool {
+        try await around(.hasOthers) { () throws(Failure) in try await base.hasOthers(among: names, of: table) }
     }
 
     public func nextSecondLook(in tables: Set<TableReference>) async throws(Failure) -> Timestamp? {

@@ -75,6 +75,14 @@ public final class RemoteWithHooks: UploadRemote {
         try await around(.upload) { () throws(Failure) in try await base.upload(uri: uri) }
     }
 
+    public func upload(
+        named name: String, of reference: TableReference, in version: TableVersion
+    ) async throws(Failure) -> RemoteUpload? {
+        try await around(.upload) { () throws(Failure) in
+            try await base.upload(named: name, of: reference, in: version)
+        }
+    }
+
     public func openSession(_ request: SessionRequest) async throws(Failure) -> UploadSession {
         try await around(.openSession) { () throws(Failure) in try await base.openSession(request) }
     }

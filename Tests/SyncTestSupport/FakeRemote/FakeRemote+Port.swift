@@ -37,6 +37,14 @@ extension FakeRemote {
         }
     }
 
+    public func upload(
+        named name: String, of reference: TableReference, in version: TableVersion
+    ) async throws(Failure) -> RemoteUpload? {
+        try await perform(.upload, on: name) { state throws(Failure) in
+            try state.upload(named: name, of: reference, in: version)
+        }
+    }
+
     public func openSession(_ request: SessionRequest) async throws(Failure) -> UploadSession {
         try await perform(.openSession, on: request.table.text) { state throws(Failure) in
             try state.openSession(request)

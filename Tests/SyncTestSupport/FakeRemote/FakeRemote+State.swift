@@ -45,6 +45,24 @@ extension FakeRemote.State {
         return UploadPage(uploads: listed, nextPage: end < uploads.count ? String(end) : nil)
     }
 
+    mutating func upload(
+        named name: String, of reference: TableReference, in version: TableVersion
+    ) throws(Failure) -> RemoteUpload? {
+        let table = try visibleTable(reference)
+        func index(_ uploads: [FakeUpload]?) -> Int? {
+            uploads?.firstIndex { Self.folded($0.name) == Self.folded(name) }
+        }
+        switch version {
+        case .draft:
+            return index(table.draft).flatMap { tables[table.key]?.draft?[$0].listed() }
+        case .released(let tag):
+            guard let release = table.released.firstIndex(where: { $0.tag == tag }),
+                let found = index(table.released[release].uploads)
+            else { return nil }
+            return tables[table.key]?.released[release].uploads[found].listed()
+        }
+    }
+
     // MARK: Sessions
 
     mutating func openSession(_ request: SessionRequest) throws(Failure) -> UploadSession {
