@@ -7,7 +7,8 @@ import Synchronization
 extension SQLiteQueue {
     /// Draws the mark anew by which the database is known as itself: at a start, now and then, and at the end of a run.
     public func renewMark() async {
-        guard let place = directory?.path, let mark = DatabaseMark.draw(in: place) else { return }
+        // What has taken the directory's place is not ours to write to.
+        guard let directory, directory.loss() == nil, let mark = DatabaseMark.draw(in: directory.path) else { return }
         // Where this fails, the next run takes the database for a restored one, and waits for a moment.
         try? await write { try mark.keep(in: $0.database) }
     }
