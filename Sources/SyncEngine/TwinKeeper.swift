@@ -164,7 +164,7 @@ actor TwinKeeper {
     private func settle(
         _ look: SecondLook, _ listed: [MetUpload], began: MonotonicInstant, in table: TableReference, _ apply: Apply
     ) async throws(Failure) {
-        let met = try await completed(listed, of: look, in: table)
+        let met = try await completed(listed, of: look, in: table).filter { look.isOurs($0.upload) }
         let verdict = look.verdict(on: met)
         let now = ports.clock.now()
         var next = look.next(after: now.wall, doubt: doubt, standing: false)
