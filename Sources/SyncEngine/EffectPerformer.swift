@@ -15,7 +15,8 @@ actor EffectPerformer {
     private var source: (any OpenSource)?
 
     init(
-        mapping: Mapping?, settings: AgentSettings, ports: EnginePorts, directory: TableDirectory, follower: ImportFollower,
+        mapping: Mapping?, settings: AgentSettings, ports: EnginePorts, directory: TableDirectory,
+        follower: ImportFollower,
         roots: KnownRoots, observer: @escaping EngineObserver
     ) {
         api = settings.api
@@ -273,7 +274,8 @@ actor EffectPerformer {
     ) async throws(Failure) -> DeliveryEvent {
         let remote = ports.remote(for: delivery.table)
         for _ in 0..<Self.mostAtOneAddress {
-            if let shown = try await remote.upload(uri: registration.uri), delivery.isAnother(shown, than: registration) {
+            if let shown = try await remote.upload(uri: registration.uri), delivery.isAnother(shown, than: registration)
+            {
                 return .keptInstead(shown, newestReleased: registration.newestReleased)
             }
             try await directory.withdraw(uri: registration.uri, of: delivery)

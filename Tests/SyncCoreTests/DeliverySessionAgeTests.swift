@@ -126,7 +126,8 @@ extension DeliveryEvent {
         switch self {
         case .chunkAnswered(_, _, _, let time), .statusAnswered(_, _, let time): time != nil
         case .resumed, .examined, .sessionOpened, .concluded, .registrationFound, .registrationAbsent, .postingGated,
-            .registered, .importReported, .importVanished, .registrationWithdrawn, .keptInstead, .uploadLost, .effectFailed, .sourceChanged,
+            .registered, .importReported, .importVanished, .registrationWithdrawn, .keptInstead, .uploadLost,
+            .effectFailed, .sourceChanged,
             .sourceGone, .byHand:
             false
         }
