@@ -27,7 +27,8 @@ actor EffectPerformer {
     }
 
     init(
-        mapping: Mapping?, settings: AgentSettings, ports: EnginePorts, directory: TableDirectory, follower: ImportFollower,
+        mapping: Mapping?, settings: AgentSettings, ports: EnginePorts, directory: TableDirectory,
+        follower: ImportFollower,
         roots: KnownRoots, observer: @escaping EngineObserver
     ) {
         api = settings.api
@@ -359,7 +360,8 @@ actor EffectPerformer {
     ) async throws(Failure) -> DeliveryEvent {
         let remote = ports.remote(for: delivery.table)
         for _ in 0..<Self.mostAtOneAddress {
-            if let shown = try await remote.upload(uri: registration.uri), delivery.isAnother(shown, than: registration) {
+            if let shown = try await remote.upload(uri: registration.uri), delivery.isAnother(shown, than: registration)
+            {
                 return .keptInstead(shown, newestReleased: registration.newestReleased)
             }
             try await takeOff(registration, of: delivery)

@@ -6,10 +6,10 @@ import SyncCore
 /// once at each start: the open draft, and every version released since the newest that the database knows; with a
 /// new database all versions.
 public actor TableDirectory {
-    private let ports: EnginePorts
+    let ports: EnginePorts
     private let doubt: Duration
     private let observer: EngineObserver
-    private var tables: [TableReference: Entry] = [:]
+    var tables: [TableReference: Entry] = [:]
     /// What Redivis called them, also while they are closed.
     private var keys: [TableReference: TableKey] = [:]
     /// Tables whose index is being written, with those who wait for their turn: the pages of two listings would mix,
@@ -19,9 +19,9 @@ public actor TableDirectory {
     private var observers: [TableReference: TableObserver] = [:]
     private var sweeps: [TableReference: SweepSchedule] = [:]
     /// Tables on which uploads with a name tag were met that are not this database's: another agent registers there.
-    private var shared: Set<TableReference> = []
+    private(set) var shared: Set<TableReference> = []
     /// What was in doubt within the last look-ups, and when it was looked for.
-    private var doubts: [TableReference: [String: MonotonicInstant]] = [:]
+    var doubts: [TableReference: [String: MonotonicInstant]] = [:]
     /// Told of name tags that a walk has shown twice.
     private var onDuplicates: (@Sendable (DuplicateTags) async -> Void)?
     private let onRefusal: (@Sendable (Refusal) async -> Void)?
@@ -39,13 +39,13 @@ public actor TableDirectory {
         let failure: Failure
     }
 
-    private struct Entry {
+    struct Entry {
         var table: RemoteTable
         var gate: Gate
     }
 
     /// A database without a past must let requests of that past be carried out or dropped.
-    private enum Gate {
+    enum Gate {
         case open
         case closed(until: MonotonicInstant)
 
@@ -180,7 +180,7 @@ public actor TableDirectory {
     }
 
     /// Runs `body` while nobody else writes the index of the table.
-    private func alone(with key: TableKey, _ body: () async throws(Failure) -> Void) async throws(Failure) {
+    func alone(with key: TableKey, _ body: () async throws(Failure) -> Void) async throws(Failure) {
         if listings[key] == nil {
             listings[key] = []
         } else {
@@ -194,7 +194,7 @@ public actor TableDirectory {
     }
 
     /// Writes the uploads of the draft and of every version released after `newest` to the index.
-    private func list(
+    func list(
         _ reference: TableReference, releasedAfter newest: VersionTag?
     ) async throws(Failure) -> RemoteTable {
         let queue = ports.queue
@@ -217,7 +217,7 @@ public actor TableDirectory {
     }
 
     /// A walk that is a proof has asked for the table.
-    private static func known(_ table: RemoteTable?) throws(Failure) -> RemoteTable {
+    static func known(_ table: RemoteTable?) throws(Failure) -> RemoteTable {
         guard let table else { throw Failure(.transient, scope: .destination, "the table was not told") }
         return table
     }
@@ -254,191 +254,6 @@ public actor TableDirectory {
         // before the table was looked at again.
         return !now.hasDraft || assumed.released != now.released
     }
-
-    // MARK: Looking up
-
-    /// The look-up before a first post: the index is enough, once it remembers the table's past.
-    ///
-    /// - Parameter asksServer: whether ours may stand on the table though the index does not have it: it was sent or
-    ///   posted before. Also asked where another agent registers there.
-    func lookUpBeforePost(
-        _ search: UploadSearch, in reference: TableReference, asksServer: Bool = false
-    ) async throws(Failure) -> DeliveryEvent {
-        guard let entry = tables[reference] else {
-            throw Failure(.transient, scope: .destination, "the table \(reference) is not known yet")
-        }
-        switch entry.gate {
-        case .open: break
-        case .closed(let until):
-            let now = ports.clock.now().monotonic
-            guard now.reached(until) ?? true else { return .postingGated(until: until) }
-            try await openGate(reference)
-        }
-        let begun = ports.clock.now().monotonic
-        if let upload = try await ports.queue.knownUpload(named: search.name, of: entry.table.key) {
-            return .registrationFound(upload, newestReleased: entry.table.released.last)
-        }
-        if asksServer || shared.contains(reference),
-            let upload = try await askServer(search, in: reference, entry.table)
-        {
-            return .registrationFound(upload, newestReleased: entry.table.released.last)
-        }
-        return .registrationAbsent(LookUpReport(begun: begun, newestReleased: entry.table.released.last))
-    }
-
-    /// In the draft, and in what was released since the index was made. Where somebody else's upload has the address of
-    /// the name, only a list can tell whether ours is there too.
-    private func askServer(
-        _ search: UploadSearch, in reference: TableReference, _ table: RemoteTable
-    ) async throws(Failure) -> RemoteUpload? {
-        let listed = try await ports.queue.remoteIndex(of: table.key).newestReleased
-        let versions = [.draft] + table.versions(releasedAfter: listed).filter { $0 != .draft }
-        let answer = try await address(search, in: versions, reference)
-        guard answer.found == nil, answer.isOthers else { return answer.found }
-        try await sweep(reference)
-        return try await ports.queue.knownUpload(named: search.name, of: table.key)
-    }
-
-    /// One listing that begins after the window.
-    private func openGate(_ reference: TableReference) async throws(Failure) {
-        guard let key = tables[reference]?.table.key else { return }
-        try await alone(with: key) { () async throws(Failure) in
-            guard let entry = tables[reference], case .closed = entry.gate else { return }
-            let table = try await list(reference, releasedAfter: entry.table.released.last)
-            try await ports.queue.closeListing(of: key, newestReleased: table.released.last, gate: .open)
-            tables[reference]?.table = table
-            // Of every spelling: what an earlier run had posted is known now.
-            for (other, entry) in tables where entry.table.key == key { tables[other]?.gate = .open }
-        }
-    }
-
-    /// Takes one of our uploads off its table, and out of what is remembered of it.
-    func withdraw(uri: String, of delivery: Delivery) async throws(Failure) {
-        try await ports.remote(for: delivery.table).withdraw(uri: uri)
-        if let key = delivery.tableKey { try await ports.queue.forgetUpload(uri: uri, of: key) }
-    }
-
-    /// Everything in the draft and in the versions released since that bears one of these tags, by tag.
-    func uploads(
-        bearing tags: Set<String>, in reference: TableReference, releasedAfter newest: VersionTag?
-    ) async throws(Failure) -> (met: [String: [MetUpload]], began: MonotonicInstant) {
-        let met = Gathered<[String: [MetUpload]]>([:])
-        let report = try await observer(of: reference).read(
-            TableObserver.Reader(releasedAfter: newest, gathering: Self.gathering) { page throws(Failure) in
-                // Listed from its beginning once more, where a version was released meanwhile.
-                if page.place.isFirst {
-                    await met.change { $0 = $0.mapValues { $0.filter { $0.version != page.place.version } } }
-                }
-                for upload in page.uploads {
-                    for tag in Set(UploadName.tags(in: upload.name)).intersection(tags) {
-                        await met.change { $0[tag, default: []].append(MetUpload(upload, in: page.place.version)) }
-                    }
-                }
-                return false
-            })
-        if let table = report.table { tables[reference]?.table = table }
-        return (await met.value, report.began)
-    }
-
-    /// How long a walk waits for others that want to know something too.
-    static let gathering: Duration = .milliseconds(200)
-    /// The same for doubts, which were there for `registration_doubt` already: those that began together end together.
-    static let gatheringOfDoubts: Duration = .seconds(1)
-
-    /// One upload by the address of its name, in each of these versions.
-    ///
-    /// - Returns: also whether somebody else's upload was met there.
-    private func address(
-        _ search: UploadSearch, in versions: [TableVersion], _ reference: TableReference
-    ) async throws(Failure) -> (found: RemoteUpload?, isOthers: Bool) {
-        var isOthers = false
-        for version in versions {
-            let answer = try await ports.remote(for: reference).upload(named: search.name, of: reference, in: version)
-            guard let answer else { continue }
-            if search.rank(answer) != nil { return (answer, isOthers) }
-            isOthers = true
-        }
-        return (nil, isOthers)
-    }
-
-    /// One upload by the address of its name: in the draft, and in the newest version that was released.
-    func upload(_ search: UploadSearch, in reference: TableReference) async throws(Failure) -> RemoteUpload? {
-        let released = tables[reference]?.table.released.suffix(1).map { TableVersion.released($0) } ?? []
-        return try await address(search, in: [.draft] + released, reference).found
-    }
-
-    /// An upload that a listing did not show: by its uri, and where its name is made of its content, by that.
-    func find(
-        _ registration: Registration, of delivery: Delivery, in reference: TableReference
-    ) async throws(Failure) -> RemoteUpload? {
-        if let upload = try await ports.remote(for: reference).upload(uri: registration.uri) { return upload }
-        guard delivery.isKnownByName else { return nil }
-        let table = try await ports.remote(for: reference).table(reference)
-        return try await address(
-            UploadSearch(registration.name, of: delivery),
-            in: table.versions(releasedAfter: registration.newestReleased), reference
-        ).found
-    }
-
-    /// The look-up in doubt: the server itself is asked, in the draft and in every version released since.
-    ///
-    /// - Parameter windowEnds: from then on a walk proves that nothing is there.
-    func lookUpOnServer(
-        _ search: UploadSearch, in reference: TableReference, releasedAfter newest: VersionTag?, windowEnds: MonotonicInstant
-    ) async throws(Failure) -> DeliveryEvent {
-        let begun = ports.clock.now().monotonic
-        let evidence = DoubtEvidence.cheapest(
-            mustProve: begun.reached(windowEnds) ?? false, doubts: noteDoubt(search.name, in: reference, at: begun),
-            pages: await observer(of: reference).draftPages)
-        switch evidence {
-        case .address:
-            // The newest ones: the walk that ends the doubt meets all of them.
-            let released = tables[reference]?.table.versions(releasedAfter: newest).filter { $0 != .draft } ?? []
-            if let upload = try await address(search, in: [.draft] + released.suffix(2), reference).found {
-                return .registrationFound(upload, newestReleased: newest)
-            }
-            return .registrationAbsent(
-                LookUpReport(begun: begun, newestReleased: tables[reference]?.table.released.last ?? newest))
-        case .walk:
-            return try await walkInDoubt(search, in: reference, releasedAfter: newest)
-        }
-    }
-
-    private func walkInDoubt(
-        _ search: UploadSearch, in reference: TableReference, releasedAfter newest: VersionTag?
-    ) async throws(Failure) -> DeliveryEvent {
-        let best = Gathered<RemoteUpload?>(nil)
-        let report = try await observer(of: reference).read(
-            TableObserver.Reader(releasedAfter: newest, gathering: Self.gatheringOfDoubts) { page throws(Failure) in
-                for upload in page.uploads {
-                    guard let rank = search.rank(upload) else { continue }
-                    await best.change { best in
-                        if rank < best.flatMap(search.rank) ?? .max { best = upload }
-                    }
-                }
-                return await best.value.flatMap(search.rank) == 0
-            })
-        if let table = report.table { tables[reference]?.table = table }
-        if let found = await best.value { return .registrationFound(found, newestReleased: newest) }
-        // A list may leave out what is there (api.md 11, 12): absent is what its address does not lead to either.
-        let table = try Self.known(report.table)
-        if let found = try await address(search, in: table.versions(releasedAfter: newest), reference).found {
-            return .registrationFound(found, newestReleased: newest)
-        }
-        return .registrationAbsent(LookUpReport(begun: report.began, newestReleased: table.released.last))
-    }
-
-    /// - Returns: how many are in doubt about this table.
-    private func noteDoubt(_ name: String, in reference: TableReference, at now: MonotonicInstant) -> Int {
-        let recent = doubts[reference, default: [:]].filter { _, asked in
-            now.reached(asked.advanced(by: Self.doubtLasts)) == false
-        }
-        doubts[reference] = recent.merging([name: now]) { _, new in new }
-        return doubts[reference, default: [:]].count
-    }
-
-    /// Twice as long as the pause between two look-ups of one doubt.
-    static let doubtLasts: Duration = .seconds(10)
 }
 
 /// What the pages of a walk add up to for one reader.

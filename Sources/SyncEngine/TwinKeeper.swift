@@ -148,8 +148,9 @@ actor TwinKeeper {
         let walk = try await directory.uploads(bearing: tags, in: table, releasedAfter: oldest)
         var looks = due
         if let found, let key = await directory.key(of: table) {
-            let names = Set(walk.met.filter { found.tags.contains($0.key) && $0.value.count > 1 }.values.joined()
-                .map(\.upload.name))
+            let names = Set(
+                walk.met.filter { found.tags.contains($0.key) && $0.value.count > 1 }.values.joined()
+                    .map(\.upload.name))
             let now = ports.clock.now().wall
             let suspected = try await ports.queue.suspect(
                 Array(names), of: key, newestReleased: found.releasedAfter,
@@ -164,7 +165,7 @@ actor TwinKeeper {
     private func settle(
         _ look: SecondLook, _ listed: [MetUpload], began: MonotonicInstant, in table: TableReference, _ apply: Apply
     ) async throws(Failure) {
-        let met = try await completed(listed, of: look, in: table)
+        let met = try await completed(listed, of: look, in: table).filter { look.isOurs($0.upload) }
         let verdict = look.verdict(on: met)
         let now = ports.clock.now()
         var next = look.next(after: now.wall, doubt: doubt, standing: false)

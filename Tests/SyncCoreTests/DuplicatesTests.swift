@@ -23,7 +23,9 @@ struct DuplicatesTests {
         let verdict = Duplicates.keep([Self.met("uploads/2"), Self.met("uploads/1", .failed("no"), in: Self.released)])
         #expect(verdict.kept == Self.met("uploads/2"))
         #expect(verdict.released == [Self.met("uploads/1", .failed("no"), in: Self.released)])
-        #expect(Duplicates.keep([Self.met("uploads/2"), Self.met("uploads/1", .failed("no"))]).kept?.upload.uri == "uploads/2")
+        #expect(
+            Duplicates.keep([Self.met("uploads/2"), Self.met("uploads/1", .failed("no"))]).kept?.upload.uri
+                == "uploads/2")
     }
 
     @Test func `of equals the one with the lower number stays, and one that was not renamed`() {
@@ -33,7 +35,9 @@ struct DuplicatesTests {
     }
 
     @Test func `one upload met twice is one`() {
-        let verdict = Duplicates.keep([Self.met("uploads/1", .inProgress), Self.met("uploads/1"), Self.met("uploads/1")])
+        let verdict = Duplicates.keep([
+            Self.met("uploads/1", .inProgress), Self.met("uploads/1"), Self.met("uploads/1"),
+        ])
         #expect(verdict.kept == Self.met("uploads/1") && verdict.superfluous.isEmpty && verdict.released.isEmpty)
         #expect(Duplicates.keep([]) == DuplicateVerdict())
     }

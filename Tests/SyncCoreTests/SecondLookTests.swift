@@ -51,6 +51,14 @@ struct SecondLookTests {
         #expect(Self.binding([Self.met("uploads/2")]) == .moves(to: Self.met("uploads/2")))
     }
 
+    @Test func `an upload of another content does not count`() {
+        let look = Self.look(Self.importing)
+        let other = RemoteUpload(uri: "uploads/0", name: Self.name, status: .completed, size: -1, md5: nil)
+        #expect(!look.isOurs(other))
+        #expect(look.isOurs(RemoteUpload(uri: Self.own, name: Self.name, status: .completed, size: -1, md5: nil)))
+        #expect(look.isOurs(RemoteUpload(uri: "uploads/0", name: Self.name, status: .inProgress, size: nil, md5: nil)))
+    }
+
     @Test func `where none is left it is lost, and a failed one of others is none`() {
         #expect(Self.binding([]) == .lost)
         #expect(Self.binding([Self.met("uploads/0", .failed("no"))]) == .lost)

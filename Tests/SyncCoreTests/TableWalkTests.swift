@@ -74,7 +74,7 @@ struct TableWalkTests {
 
     @Test func `an address is asked while that is cheaper, and a walk proves`() {
         #expect(DoubtEvidence.cheapest(mustProve: false, doubts: 16, pages: 30) == .address)
-        #expect(DoubtEvidence.cheapest(mustProve: false, doubts: 100, pages: 30) == .walk)
+        #expect(DoubtEvidence.cheapest(mustProve: false, doubts: 100, pages: 1) == .walk)
         #expect(DoubtEvidence.cheapest(mustProve: true, doubts: 1, pages: 30) == .walk)
     }
 }

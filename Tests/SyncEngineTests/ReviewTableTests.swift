@@ -70,7 +70,8 @@ extension Review {
                 [RemoteUpload(uri: "/u", name: name, status: .completed, size: 3, md5: nil)], of: Self.key, in: .draft,
                 isFirst: true, isLast: true)
             try await directory.prepare(Self.plain)
-            guard case .registrationAbsent = try await directory.lookUpBeforePost(UploadSearch(name), in: Self.plain) else {
+            guard case .registrationAbsent = try await directory.lookUpBeforePost(UploadSearch(name), in: Self.plain)
+            else {
                 Issue.record("an upload of a discarded draft was found")
                 return
             }

@@ -8,8 +8,8 @@ extension Delivery {
         if event == .resumed { return lookingUp(source, inThisRun(lookUp, context), "looking through the table") }
         if case .registrationFound(let upload, let newestReleased) = event {
             // What was posted and taken off again left nothing: what is found then is another agent's.
-            return adopting(
-                upload, of: source, newestReleased, wasPosted: lookUp != .beforePost && tally.posted != nil, in: context)
+            let wasPosted = lookUp != .beforePost && (source != .inline || tally.posted != nil)
+            return adopting(upload, of: source, newestReleased, wasPosted: wasPosted, in: context)
         }
         if case .postingGated(let until) = event {
             let delay = until.since(context.now.monotonic) ?? .seconds(1)

@@ -92,6 +92,12 @@ extension SecondLook {
     }
 
     public var ownURI: String? { delivery.ownURI }
+
+    /// Whether an upload with the name's tag counts: not one whose import has ended with another content. Whoever
+    /// registered that takes it off, or it is somebody else's.
+    public func isOurs(_ upload: RemoteUpload) -> Bool {
+        upload.status != .completed || upload.uri == ownURI || delivery.content == nil || delivery.fits(upload)
+    }
 }
 
 extension Delivery {

@@ -239,7 +239,8 @@ package final class Oracle: @unchecked Sendable {
 
     private func named(_ name: String?, on table: TableKey?) -> [SimulatedUpload] {
         world.redivis.uploads.filter { upload in
-            upload.place != .removed && table.map { upload.table == $0 } ?? true && name.map { upload.name.hasPrefix($0) } ?? false
+            upload.place != .removed && table.map { upload.table == $0 } ?? true
+                && name.map { upload.name.hasPrefix($0) } ?? false
         }
     }
 

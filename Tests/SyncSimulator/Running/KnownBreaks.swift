@@ -20,6 +20,11 @@ extension KnownBreak {
     /// In the order in which they explain: the narrow ones first.
     package static let all: [KnownBreak] = [
         KnownBreak(
+            number: "N-33", words: "`existing` judges by a list that left the file's upload out", rules: [.untrueReason]
+        ) { script, violation in
+            script.redivis["omits"] != nil && violation.says("though the table has just this upload")
+        },
+        KnownBreak(
             number: "P-16", words: "more than 100 folders that cannot be read keep `existing` open",
             rules: [.untrueReason, .notDelivered]
         ) { script, violation in script.has(.lock) && violation.says("ignored", "held") },
