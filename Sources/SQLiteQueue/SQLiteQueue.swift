@@ -149,11 +149,12 @@ public final class SQLiteQueue: DeliveryQueue {
     // MARK: Intake
 
     public func noteSeen(
-        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment, hastens: Bool
+        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, began: MonotonicInstant,
+        at now: Moment, hastens: Bool
     ) async throws(Failure) -> SeenSummary {
         note(now.monotonic)
         return try await write {
-            try $0.noteSeen(files, in: mapping, lookAgainAfter: quiet, at: now, hastens: hastens)
+            try $0.noteSeen(files, in: mapping, lookAgainAfter: quiet, began: began, at: now, hastens: hastens)
         }
     }
 
@@ -168,9 +169,11 @@ public final class SQLiteQueue: DeliveryQueue {
         return due.map(instant)
     }
 
-    public func recordLooks(_ looks: [SettleOutcome], at now: Moment) async throws(Failure) {
+    public func recordLooks(
+        _ looks: [SettleOutcome], began: MonotonicInstant, at now: Moment
+    ) async throws(Failure) {
         note(now.monotonic)
-        try await write { try $0.recordLooks(looks, at: now) }
+        try await write { try $0.recordLooks(looks, began: began, at: now) }
     }
 
     // MARK: Deliveries

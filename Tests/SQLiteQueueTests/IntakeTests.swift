@@ -52,6 +52,46 @@ import Testing
                 == 0)
     }
 
+    @Test func `a scan that began before an event does not erase what the event told`() async throws {
+        let fixture = try await QueueFixture()
+        try await fixture.admit("a", Sample.observation(1))
+        let scanBegan = QueueFixture.at(20).monotonic
+        for (observation, began, isEvent) in [
+            (Sample.observation(1, changed: 2), QueueFixture.at(21).monotonic, true),
+            (Sample.observation(1), scanBegan, false),
+        ] {
+            _ = try await fixture.queue.noteSeen(
+                [seen("a", observation)], in: QueueFixture.weather, lookAgainAfter: .seconds(30), began: began,
+                at: QueueFixture.at(22), hastens: isEvent)
+        }
+        let settling = try await fixture.queue.reader.settling(at: Sample.path("a"), mapping: QueueFixture.weather)
+        #expect(settling?.observation == Sample.observation(1, changed: 2))
+        #expect(settling?.noticed == QueueFixture.at(21).monotonic)
+    }
+
+    @Test func `a settle look that began before an event changes nothing of what the event told`() async throws {
+        let fixture = try await QueueFixture()
+        let queue = fixture.queue
+        func settling() async throws -> SettlingFile? {
+            try await queue.reader.settling(at: Sample.path("a"), mapping: QueueFixture.weather)
+        }
+        func note(_ observation: FileObservation, at seconds: Int64) async throws {
+            _ = try await queue.noteSeen(
+                [seen("a", observation)], in: QueueFixture.weather, lookAgainAfter: .seconds(30),
+                at: QueueFixture.at(seconds), hastens: true)
+        }
+        try await note(Sample.observation(1), at: 5)
+        let before = try #require(try await settling())
+        try await note(Sample.observation(1, changed: 2), at: 7)
+        let told = try await settling()
+        let began = QueueFixture.at(6).monotonic
+        for outcome in [SettleOutcome.drop(before), .lookAgain(before, at: QueueFixture.at(60).monotonic)] {
+            try await queue.recordLooks([outcome], began: began, at: QueueFixture.at(8))
+            #expect(try await settling() == told)
+            #expect(try await queue.nextLook() == QueueFixture.at(37).monotonic)
+        }
+    }
+
     @Test func filesMetAfterTheFirstScanAreNew() async throws {
         let fixture = try await QueueFixture()
         #expect(try await fixture.queue.existingVerdict(of: QueueFixture.weather) == .open)

@@ -49,6 +49,10 @@ enum Schema {
         migrator.registerMigration("6 registrations that were posted twice") { database in
             try database.execute(sql: secondLooks)
         }
+        migrator.registerMigration("what was noticed when") { database in
+            // Monotonic nanoseconds of `quietRun`: the beginning of the look that saw the file last.
+            try database.execute(sql: "ALTER TABLE settling ADD COLUMN noticed INTEGER NOT NULL DEFAULT 0;")
+        }
         return migrator
     }
 

@@ -5,7 +5,7 @@ extension Transaction {
     func beginRun(_ mappings: [Mapping]) throws {
         // Instants of an earlier run mean nothing now: what waited is due, what settled begins anew.
         try database.run("UPDATE delivery SET due = 0 WHERE work IN (2, 4) AND due <> 0")
-        try database.run("UPDATE settling SET quietRun = 0, quietSince = 0, due = 0")
+        try database.run("UPDATE settling SET quietRun = 0, quietSince = 0, noticed = 0, due = 0")
         try forgetAbsences()
         try takeUp(mappings, run: nil)
     }

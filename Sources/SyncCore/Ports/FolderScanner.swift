@@ -7,6 +7,9 @@ public protocol FolderScanner: Sendable {
     /// no regular file is passed over. A directory that cannot be read is reported in the result and does not stop
     /// the rest.
     ///
+    /// The files of a batch are looked at after `handle` returned for the batch before it, so that whoever handles them
+    /// knows an instant before their `stat`s.
+    ///
     /// - Parameter skipsDirectory: asked once for each directory below the folder; where true it is not entered.
     /// - Throws: `Failure` of kind `unreadable` or `sourceGone` where the folder itself cannot be listed, and
     ///   whatever `handle` throws.

@@ -24,18 +24,14 @@ public struct SettlePolicy: Hashable, Codable, Sendable {
         guard let look else { return .gone }
         guard look.observation == file.observation else {
             return .unsettled(
-                SettlingFile(
-                    mapping: file.mapping, path: file.path, observation: look.observation, quietSince: now,
-                    isExisting: file.isExisting),
+                file.restarted(with: look.observation, at: now),
                 lookAgain: now.advanced(by: requiredQuiet(look.writers)))
         }
         switch look.writers {
         case .somebody where waitsForWriters:
             // The quiet time begins anew when the writer is gone: what it wrote last may not show in stat yet.
             return .unsettled(
-                SettlingFile(
-                    mapping: file.mapping, path: file.path, observation: look.observation, quietSince: now,
-                    isExisting: file.isExisting),
+                file.restarted(with: look.observation, at: now),
                 lookAgain: now.advanced(by: max(Self.writerRecheck, quiet)))
         case .somebody, .nobody, .unavailable:
             break
@@ -43,10 +39,9 @@ public struct SettlePolicy: Hashable, Codable, Sendable {
         let quietEnds = file.quietSince.advanced(by: requiredQuiet(look.writers))
         // An instant of another run says nothing about how long the file was quiet: begin again.
         guard let reached = now.reached(quietEnds) else {
-            let fresh = SettlingFile(
-                mapping: file.mapping, path: file.path, observation: look.observation, quietSince: now,
-                isExisting: file.isExisting)
-            return .unsettled(fresh, lookAgain: now.advanced(by: requiredQuiet(look.writers)))
+            return .unsettled(
+                file.restarted(with: look.observation, at: now),
+                lookAgain: now.advanced(by: requiredQuiet(look.writers)))
         }
         return reached
             ? .settled(look)
@@ -58,28 +53,6 @@ public struct SettlePolicy: Hashable, Codable, Sendable {
         case .nobody: quiet
         case .somebody, .unavailable: max(quiet, Self.quietWithoutLease)
         }
-    }
-}
-
-/// A file on its way to being settled.
-public struct SettlingFile: Hashable, Sendable {
-    public let mapping: MappingID
-    public let path: RelativePath
-    public let observation: FileObservation
-    /// Since when this observation has not changed, as far as we looked.
-    public let quietSince: MonotonicInstant
-    /// Whether it was there when the mapping was first loaded, so that `existing` decides about it.
-    public let isExisting: Bool
-
-    public init(
-        mapping: MappingID, path: RelativePath, observation: FileObservation, quietSince: MonotonicInstant,
-        isExisting: Bool
-    ) {
-        self.mapping = mapping
-        self.path = path
-        self.observation = observation
-        self.quietSince = quietSince
-        self.isExisting = isExisting
     }
 }
 
