@@ -152,7 +152,10 @@ actor FolderKeeper {
             for event in events {
                 switch event {
                 case .closedAfterWriting(let path), .movedIn(let path), .appeared(let path): paths.insert(path)
-                case .deleted, .movedAway, .directoryGone, .directoryMoved: break
+                // Another file may have taken the place in the same step (`man 2 renameat2`, RENAME_EXCHANGE).
+                case .movedAway(let path): paths.insert(path)
+                // Whatever comes there afterwards is told by an event of its own.
+                case .deleted, .directoryGone, .directoryMoved: break
                 case .mustRescan: await rescan()
                 case .modeChanged(let mode): await change(to: mode)
                 case .folderGone: isGone = true

@@ -140,16 +140,6 @@ extension KnownBreak {
             rules: [.notDelivered, .untrueReason]
         ) { script, violation in script.has(.link) && violation.says("delivered", "superseded", "changed") },
         KnownBreak(
-            number: "P-19", words: "an exchange with a staged file goes unnoticed", rules: [.notDelivered]
-        ) { script, violation in script.has(.exchange) && violation.says("delivered", "never seen") },
-        KnownBreak(
-            number: "P-10", words: "a scan's older stat undoes what an event told after it",
-            rules: [.notDelivered]
-        ) { script, violation in
-            violation.says("is delivered") && script.world["granularity"] == nil
-                && (script.has(.start, .stop, .kill, .power) || script.world["queue"] != nil)
-        },
-        KnownBreak(
             number: "P-18", words: "a change within the granularity of stamps is not seen",
             rules: [.notDelivered, .neverWhole]
         ) { script, violation in
