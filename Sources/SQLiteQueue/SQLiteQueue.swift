@@ -139,6 +139,10 @@ public final class SQLiteQueue: DeliveryQueue {
         }
     }
 
+    public func folderIdentity(of delivery: DeliveryID) async throws(Failure) -> FolderIdentity? {
+        try await read { try $0.folderIdentity(of: delivery) }
+    }
+
     public func noteFolder(
         _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, now: Moment
     ) async throws(Failure) {

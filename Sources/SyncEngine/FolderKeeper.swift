@@ -26,9 +26,13 @@ actor FolderKeeper {
     private var toldRoot: FolderIdentity??
     /// What the queue was told; the outer `nil`: nothing yet.
     private var remembered: FolderIdentity??
+    /// The directory that `keep` watches and scans.
+    private var kept: FolderIdentity?
 
     /// How often a folder that is not there is looked for.
     static let absencePause: Duration = .seconds(2)
+    /// How often the folder's path is resolved again.
+    static let pathPause: Duration = .seconds(3)
     /// How often a scan that is under way is looked after.
     static let silencePause: Duration = .seconds(30)
     static let shortestPoll: Duration = .seconds(1)
@@ -70,6 +74,7 @@ actor FolderKeeper {
                 continue
             }
             mustScan = true
+            kept = toldRoot ?? nil
             do {
                 try await keep()
             } catch let failure as Failure {
@@ -118,7 +123,7 @@ actor FolderKeeper {
             hint: "mount it again; its files are left as they are until something is there")
     }
 
-    /// Watches and scans, until the folder goes away.
+    /// Watches and scans, until the folder goes away or its path leads to another directory.
     private func keep() async throws {
         let mapping = mapping
         let watch: FolderWatch?
@@ -137,8 +142,26 @@ actor FolderKeeper {
             if let watch { group.addTask { await self.listen(to: watch) } }
             group.addTask { try await self.scanWhenDue() }
             group.addTask { try await self.watchScans() }
+            group.addTask { try await self.watchPath() }
             defer { group.cancelAll() }
             try await group.next()
+        }
+    }
+
+    // MARK: The path
+
+    /// Returns when the folder's path leads elsewhere, or nowhere. The watch stays on its directory, and the kernel tells
+    /// nothing when a directory above it is renamed or a link on the way is changed.
+    private func watchPath() async throws {
+        while true {
+            try await ports.clock.sleep(for: Self.pathPause)
+            try Task.checkCancellation()
+            if let found = await ports.sources.root(of: mapping.folder) {
+                if found.identity != kept { return }
+            } else if !isScanning, await absence() != nil {
+                // A scan of a folder that does not answer cannot be ended: `watchScans` tells of it.
+                return
+            }
         }
     }
 
@@ -241,6 +264,8 @@ actor FolderKeeper {
                 (mustScan, scansSoon) = (false, false)
                 // A mount that came and went between two scans must not be scanned as the folder.
                 if await absence() != nil { return }
+                // Nor is a directory scanned that is not the one that is watched.
+                if let found = toldRoot ?? nil, found != kept { return }
                 let began = ports.clock.now().monotonic
                 tell(.scanning)
                 guard let isScanned = try await scanned() else { continue }

@@ -72,6 +72,9 @@ struct FailingQueue: DeliveryQueue {
     func folderIdentity(of mapping: MappingID, at folder: FilePath) async throws(Failure) -> FolderIdentity? {
         try await inner.folderIdentity(of: mapping, at: folder)
     }
+    func folderIdentity(of delivery: DeliveryID) async throws(Failure) -> FolderIdentity? {
+        try await inner.folderIdentity(of: delivery)
+    }
     func noteFolder(
         _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, now: Moment
     ) async throws(Failure) {

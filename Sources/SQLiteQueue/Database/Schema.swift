@@ -49,12 +49,38 @@ enum Schema {
         migrator.registerMigration("6 registrations that were posted twice") { database in
             try database.execute(sql: secondLooks)
         }
+        migrator.registerMigration("which directory a file was in") { database in
+            try database.execute(sql: rootsOfDeliveries)
+        }
         migrator.registerMigration("what was noticed when") { database in
             // Monotonic nanoseconds of `quietRun`: the beginning of the look that saw the file last.
             try database.execute(sql: "ALTER TABLE settling ADD COLUMN noticed INTEGER NOT NULL DEFAULT 0;")
         }
         return migrator
     }
+
+    /// A folder's path can lead to another directory later: what is not found there is not gone.
+    private static let rootsOfDeliveries = """
+        ALTER TABLE delivery ADD COLUMN rootDevice INTEGER;
+        ALTER TABLE delivery ADD COLUMN rootInode INTEGER;
+
+        UPDATE delivery SET (rootDevice, rootInode) =
+            (SELECT folderDevice, folderInode FROM mapping WHERE id = delivery.mapping)
+            WHERE work IS NOT NULL;
+
+        CREATE TRIGGER deliveryPlaced AFTER INSERT ON delivery
+        BEGIN
+            UPDATE delivery SET (rootDevice, rootInode) =
+                (SELECT folderDevice, folderInode FROM mapping WHERE id = NEW.mapping)
+                WHERE id = NEW.id;
+        END;
+        CREATE TRIGGER deliveryPlacedAgain AFTER UPDATE OF device, inode, changed ON delivery
+        BEGIN
+            UPDATE delivery SET (rootDevice, rootInode) =
+                (SELECT folderDevice, folderInode FROM mapping WHERE id = NEW.mapping)
+                WHERE id = NEW.id;
+        END;
+        """
 
     /// Times are milliseconds since 1970: looks outlast restarts.
     private static let secondLooks = """

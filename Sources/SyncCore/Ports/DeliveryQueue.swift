@@ -33,6 +33,9 @@ public protocol DeliveryQueue: Sendable {
         _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, now: Moment
     ) async throws(Failure)
 
+    /// Which directory the folder of a delivery's mapping was when its file was admitted; `nil` where nobody knows.
+    func folderIdentity(of delivery: DeliveryID) async throws(Failure) -> FolderIdentity?
+
     // MARK: Intake
 
     /// Notes what a scan or an event saw. A file whose observation is known needs nothing; others begin to settle, and

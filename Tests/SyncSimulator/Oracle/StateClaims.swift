@@ -88,6 +88,8 @@ extension SimulatedState {
     }
 
     /// The first delivery that is still on its way, and the last line of its journal.
+    ///
+    /// What lies in another directory than the one that the folder's path leads to waits for as long as that lasts.
     func openDelivery() -> (path: String, state: String, reason: String)? {
         read(nil) { database in
             let row = try Row.fetchOne(
@@ -95,7 +97,10 @@ extension SimulatedState {
                     sql: """
                         SELECT f.path, d.public, (SELECT note FROM journal WHERE delivery = d.id ORDER BY id DESC LIMIT 1)
                         FROM delivery AS d JOIN file AS f ON f.id = d.file
-                        WHERE d.public IN ('queued', 'uploading', 'registering', 'importing', 'waiting') LIMIT 1
+                        WHERE d.public IN ('queued', 'uploading', 'registering', 'importing', 'waiting')
+                            AND NOT (d.public = 'waiting' AND d.rootInode IS NOT NULL AND EXISTS (
+                                SELECT 1 FROM mapping AS m WHERE m.id = d.mapping
+                                    AND (m.folderDevice, m.folderInode) <> (d.rootDevice, d.rootInode))) LIMIT 1
                         """))
             guard let row else { return nil }
             let (path, note): (Data, String?) = (row[0], row[2])

@@ -112,13 +112,6 @@ extension KnownBreak {
             rules: [.neverEnds, .restless, .journalTooLong]
         ) { _, violation in violation.says("not mounted") },
         KnownBreak(
-            number: "P-17", words: "the folder's path leads elsewhere, and nobody resolves it again",
-            rules: [
-                .notDelivered, .untrueReason, .restless, .neverEnds, .readTooMuch, .journalTooLong, .registeredTwice,
-                .sentThoughHeld,
-            ]
-        ) { script, _ in script.has(.swapAbove, .swapFolder, .repoint, .unmount, .mount, .remount) },
-        KnownBreak(
             number: "P-05", words: "rows wait for one another in a circle",
             rules: [.neverEnds, .notDelivered, .restless]
         ) { _, violation in

@@ -84,6 +84,10 @@ public final class QueueWithHooks: DeliveryQueue {
         }
     }
 
+    public func folderIdentity(of delivery: DeliveryID) async throws(Failure) -> FolderIdentity? {
+        try await around(.folderIdentity) { () throws(Failure) in try await base.folderIdentity(of: delivery) }
+    }
+
     public func noteFolder(
         _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, now: Moment
     ) async throws(Failure) {
