@@ -77,7 +77,7 @@ public actor FolderIntake {
                     // The folder may have answered only after the mapping had gone.
                     try Task.checkCancellation()
                     let noticed = try await ports.queue.noteSeen(
-                        ours, in: mapping.id, lookAgainAfter: mapping.settle.quiet, began: began.instant,
+                        ours, in: mapping.id, lookAgainAfter: mapping.settle.firstPause, began: began.instant,
                         at: ports.clock.now(), hastens: false)
                     if noticed.settling > 0 { await onNews() }
                 })
@@ -88,10 +88,8 @@ public actor FolderIntake {
         try Task.checkCancellation()
         observer(.scanned(mapping.id, report))
         // A place that cannot be looked into (lost+found, another user's folder) must not make everything that ever
-        // comes to the rest a file that was there before. Where not even all such places are named, nothing is said.
-        if report.problemCount == report.problems.count {
-            try await ports.queue.closeExisting(of: mapping.id, exceptBelow: report.problems.map(\.path))
-        }
+        // comes to the rest a file that was there before.
+        try await ports.queue.closeExisting(of: mapping.id, exceptBelow: report.unseen)
         return true
     }
 
@@ -106,7 +104,11 @@ public actor FolderIntake {
 
     /// Looks at paths of which something was heard, and has those that are this mapping's begin to settle. What settles
     /// already is looked at anew at once: its writer may have gone.
-    func notice(_ paths: Set<RelativePath>, in mapping: Mapping) async throws(Failure) -> Noticed {
+    ///
+    /// - Parameter written: those of `paths` that somebody may have written to.
+    func notice(
+        _ paths: Set<RelativePath>, written: Set<RelativePath> = [], in mapping: Mapping
+    ) async throws(Failure) -> Noticed {
         let configuration = live.current
         let began = ports.clock.now().monotonic
         var noticed = Noticed()
@@ -116,7 +118,9 @@ public actor FolderIntake {
             guard mapping.patternRule(against: path) == nil else { continue }
             do throws(Failure) {
                 guard let look = try await ports.sources.look(at: path, in: mapping.folder) else { continue }
-                let file = SeenFile(path: path, observation: look.observation, links: look.links)
+                let file = SeenFile(
+                    path: path, observation: look.observation, links: look.links,
+                    isWritten: written.contains(path))
                 if configuration.takes(file, for: mapping) { seen.append(file) }
             } catch {
                 noticed.isWhole = false
@@ -124,7 +128,7 @@ public actor FolderIntake {
         }
         guard !seen.isEmpty, !Task.isCancelled else { return noticed }
         noticed.settling = try await ports.queue.noteSeen(
-            seen, in: mapping.id, lookAgainAfter: mapping.settle.quiet, began: began, at: ports.clock.now(),
+            seen, in: mapping.id, lookAgainAfter: mapping.settle.firstPause, began: began, at: ports.clock.now(),
             hastens: true
         ).settling
         return noticed
@@ -202,6 +206,7 @@ public actor FolderIntake {
     private func look(at file: SettlingFile, _ configuration: Configuration) async -> SettleOutcome {
         guard let mapping = configuration.mapping(file.mapping) else { return .drop(file) }
         let look: FileLook?
+        let began = ports.clock.now().monotonic
         do {
             look = try await ports.sources.look(at: file.path, in: mapping.folder)
         } catch  where error.kind != .unreadable || error.scope != .delivery {
@@ -213,7 +218,7 @@ public actor FolderIntake {
             return admitted(
                 file, FileLook(observation: file.observation, links: 1, writers: .unavailable), mapping)
         }
-        switch mapping.settle.judge(file, look: look, at: ports.clock.now().monotonic) {
+        switch mapping.settle.judge(file, look: look, began: began, at: ports.clock.now().monotonic) {
         case .gone:
             restless.remove(SettlingKey(mapping: file.mapping, path: file.path))
             return .drop(file)

@@ -171,10 +171,12 @@ actor FolderKeeper {
     private func listen(to watch: FolderWatch) async {
         while let events = await watch.nextBatch() {
             var paths: Set<RelativePath> = []
+            var written: Set<RelativePath> = []
             var isGone = false
             for event in events {
                 switch event {
-                case .closedAfterWriting(let path), .movedIn(let path), .appeared(let path): paths.insert(path)
+                case .closedAfterWriting(let path), .movedIn(let path): written.insert(path)
+                case .appeared(let path): paths.insert(path)
                 // Another file may have taken the place in the same step (`man 2 renameat2`, RENAME_EXCHANGE).
                 case .movedAway(let path): paths.insert(path)
                 // Whatever comes there afterwards is told by an event of its own.
@@ -185,15 +187,15 @@ actor FolderKeeper {
                 }
             }
             // Whatever else the folder has to tell is found by the scan that comes once it is back.
-            guard await notice(paths), !isGone else { return }
+            guard await notice(paths.union(written), written: written), !isGone else { return }
         }
     }
 
     /// - Returns: whether the folder is still there.
-    private func notice(_ paths: Set<RelativePath>) async -> Bool {
+    private func notice(_ paths: Set<RelativePath>, written: Set<RelativePath>) async -> Bool {
         guard !paths.isEmpty else { return true }
         do throws(Failure) {
-            let noticed = try await intake.notice(paths, in: mapping)
+            let noticed = try await intake.notice(paths, written: written, in: mapping)
             if noticed.settling > 0 { await onNews() }
             guard noticed.isWhole else {
                 if await absence() != nil { return false }

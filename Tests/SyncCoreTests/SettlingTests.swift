@@ -47,7 +47,7 @@ struct SettlingTests {
             quietFor: 3000, writers: .somebody, verdict: (5, true)),
         Row(name: "writers ignored", waits: false, quietFor: 30, writers: .somebody, verdict: nil),
         Row(name: "writers ignored, short", waits: false, quietFor: 29, writers: .somebody, verdict: (1, false)),
-        Row(name: "quiet zero trusts a lease", quiet: 0, quietFor: 0, writers: .nobody, verdict: nil),
+        Row(name: "quiet zero trusts a lease", quiet: 0, quietFor: 1, writers: .nobody, verdict: nil),
         Row(
             name: "quiet zero waits without a lease", quiet: 0, quietFor: 0, writers: .unavailable, verdict: (2, false)),
         Row(name: "quiet zero without a lease, waited", quiet: 0, quietFor: 2, writers: .unavailable, verdict: nil),

@@ -120,9 +120,9 @@ extension WatchCenter {
             return FolderWatchStatus(
                 mode: state.mode(of: id, system), watched: state.table.count(of: id), unwatched: folder.unwatched.count,
                 someUnwatched: folder.unwatched.some.compactMap { RelativePath(bytes: $0) },
-                unreadable: folder.setAside.sorted { $0.key.lexicographicallyPrecedes($1.key) }.compactMap {
-                    path, reason in
-                    RelativePath(bytes: path).map { ScanReport.Problem(path: $0, reason: reason) }
+                unreadable: folder.nextToRetry().compactMap { path in
+                    guard let reason = folder.setAside[path] else { return nil }
+                    return RelativePath(bytes: path).map { ScanReport.Problem(path: $0, reason: reason) }
                 })
         }
     }

@@ -54,7 +54,11 @@ enum Schema {
         }
         migrator.registerMigration("what was noticed when") { database in
             // Monotonic nanoseconds of `quietRun`: the beginning of the look that saw the file last.
-            try database.execute(sql: "ALTER TABLE settling ADD COLUMN noticed INTEGER NOT NULL DEFAULT 0;")
+            try database.execute(
+                sql: """
+                    ALTER TABLE settling ADD COLUMN noticed INTEGER NOT NULL DEFAULT 0;
+                    ALTER TABLE settling ADD COLUMN isWritten INTEGER NOT NULL DEFAULT 0 CHECK (isWritten IN (0, 1));
+                    """)
         }
         return migrator
     }

@@ -8,7 +8,7 @@ struct SettlingRow {
 
     static let select = """
         SELECT m.name, s.path, s.device, s.inode, s.size, s.modified, s.changed, s.quietRun, s.quietSince,
-            s.isExisting, s.due, s.noticed
+            s.isExisting, s.due, s.noticed, s.isWritten
         FROM settling AS s JOIN mapping AS m ON m.id = s.mapping
         """
 
@@ -17,7 +17,8 @@ struct SettlingRow {
         file = SettlingFile(
             mapping: try row.mapping(0), path: try row.path(1), observation: try row.observation(2),
             quietSince: MonotonicInstant(run: run, nanoseconds: try row.integer(8)),
-            noticed: MonotonicInstant(run: run, nanoseconds: try row.integer(11)), isExisting: try row.flag(9))
+            noticed: MonotonicInstant(run: run, nanoseconds: try row.integer(11)), isExisting: try row.flag(9),
+            isWritten: try row.flag(12))
         due = try row.integer(10)
     }
 }
@@ -46,16 +47,17 @@ extension Transaction {
         try database.run(
             """
             INSERT INTO settling (mapping, path, device, inode, size, modified, changed, quietRun, quietSince, due,
-                isExisting, noticed)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                isExisting, noticed, isWritten)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (mapping, path) DO UPDATE SET device = excluded.device, inode = excluded.inode,
                 size = excluded.size, modified = excluded.modified, changed = excluded.changed,
                 quietRun = excluded.quietRun, quietSince = excluded.quietSince, due = excluded.due,
-                isExisting = max(isExisting, excluded.isExisting), noticed = max(noticed, excluded.noticed)
+                isExisting = max(isExisting, excluded.isExisting), noticed = max(noticed, excluded.noticed),
+                isWritten = max(isWritten, excluded.isWritten)
             """,
             [mapping, file.path.column] + file.observation.columns + [
                 Int64(bitPattern: file.quietSince.run), file.quietSince.nanoseconds, max(due.nanoseconds, 0),
-                file.isExisting, file.noticed.nanoseconds,
+                file.isExisting, file.noticed.nanoseconds, file.isWritten,
             ])
     }
 }
@@ -67,8 +69,8 @@ private struct SeenScan {
     let number: Int64
     /// Files met now were there before the mapping.
     let isOpen: Bool
-    /// So were those that come to light below these paths.
-    let unseen: Set<RelativePath>
+    /// So were those that come to light in places that the first scan could not see, if there are any.
+    let hasUnseen: Bool
     /// Saves a statement for each known file where nothing settles, as in most scans.
     let hasSettling: Bool
     let due: MonotonicInstant
@@ -90,7 +92,7 @@ private struct SeenScan {
         due = now.monotonic.advanced(by: quiet)
         number = try transaction.mappingNumber(mapping)
         isOpen = try transaction.database.existingVerdict(number) == .open
-        unseen = try transaction.database.unseen(number)
+        hasUnseen = try transaction.database.exists("SELECT 1 FROM unseen WHERE mapping = ? LIMIT 1", [number])
         hasSettling = try transaction.database.exists("SELECT 1 FROM settling WHERE mapping = ? LIMIT 1", [number])
     }
 
@@ -98,14 +100,16 @@ private struct SeenScan {
         let file = try database.fileRow(number, seen.path)
         let isForgotten = try file.map { try hasForgotten($0, seen) } ?? false
         let settling = hasSettling ? try transaction.settlingFile(number, seen.path) : nil
-        let look = PathLook(observation: seen.observation, began: began, isUrgent: hastens)
+        let look = PathLook(
+            observation: seen.observation, began: began, isUrgent: hastens,
+            isWritten: seen.isWritten && !isForgotten)
         let accepted = isForgotten ? seen.observation : file?.delivery == nil ? nil : file?.observation
         switch SettlingFile.change(of: settling, by: look, accepted: accepted) {
         case .none where settling != nil: return false
         case .none: break
         case .erase: try transaction.dropSettling(number, seen.path)
         case .hasten:
-            try hasten(seen.path)
+            try hasten(seen)
             return false
         case .begin:
             try begin(seen, file)
@@ -123,10 +127,12 @@ private struct SeenScan {
         return try database.kind(of: delivery) == "forgotten"
     }
 
-    private func hasten(_ path: RelativePath) throws {
+    private func hasten(_ seen: SeenFile) throws {
         try database.run(
-            "UPDATE settling SET due = 0, noticed = max(noticed, ?) WHERE mapping = ? AND path = ?",
-            [began.nanoseconds, number, path.column])
+            """
+            UPDATE settling SET due = 0, noticed = max(noticed, ?), isWritten = max(isWritten, ?)
+            WHERE mapping = ? AND path = ?
+            """, [began.nanoseconds, seen.isWritten, number, seen.path.column])
     }
 
     private func begin(_ seen: SeenFile, _ file: FileRow?) throws {
@@ -134,14 +140,17 @@ private struct SeenScan {
         try transaction.settle(
             SettlingFile(
                 mapping: mapping, path: seen.path, observation: seen.observation, quietSince: now, noticed: began,
-                isExisting: isOpen || wasExisting || wasUnseen(seen.path)),
+                isExisting: try isOpen || wasExisting || wasUnseen(seen.path), isWritten: seen.isWritten),
             number, due: due)
     }
 
-    private func wasUnseen(_ path: RelativePath) -> Bool {
-        let slash = UInt8(ascii: "/")
-        return unseen.contains { place in
-            path == place || path.bytes.starts(with: place.bytes + [slash])
+    /// Whether the path, or a directory above it, is among the unseen places.
+    private func wasUnseen(_ path: RelativePath) throws -> Bool {
+        guard hasUnseen else { return false }
+        let slashes = path.bytes.indices.filter { path.bytes[$0] == UInt8(ascii: "/") }
+        return try (slashes + [path.bytes.count]).contains { end in
+            try database.exists(
+                "SELECT 1 FROM unseen WHERE mapping = ? AND path = ?", [number, Array(path.bytes[..<end]).column])
         }
     }
 }

@@ -44,7 +44,10 @@ extension Transaction {
             // Never seen, or given up before its content was known: older versions of the path may still be there.
             return try insert(admitted, mapping, file, isChange: try hasContent(file), at: now)
         }
-        if known.observation == admitted.look.observation { return }
+        if known.observation == admitted.look.observation {
+            guard admitted.file.isWritten else { return }
+            return try compareAgain(admitted, mapping, file, current, at: now)
+        }
         guard let row = try database.deliveryRow(current) else {
             return try insert(admitted, mapping, file, isChange: true, at: now)
         }
@@ -56,6 +59,17 @@ extension Transaction {
         } else {
             try insert(admitted, mapping, file, isChange: true, at: now)
         }
+    }
+
+    /// Somebody may have written without a trace in `stat`. A content that is known is read again. Where it is being read
+    /// or sent, whoever does that finds the row moved on, and proves what was sent before it goes on.
+    private func compareAgain(
+        _ admitted: AdmittedFile, _ mapping: Int64, _ file: Int64, _ current: Int64, at now: Timestamp
+    ) throws {
+        guard let row = try database.deliveryRow(current), row.kind != "forgotten" else { return }
+        if row.delivery.content != nil { return try insert(admitted, mapping, file, isChange: true, at: now) }
+        try database.run(
+            "UPDATE delivery SET revision = revision + 1 WHERE id = ? AND work IS NOT NULL", [row.id])
     }
 
     private func fileNumber(_ mapping: Int64, _ admitted: AdmittedFile) throws -> Int64 {

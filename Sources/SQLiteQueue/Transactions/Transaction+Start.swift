@@ -74,15 +74,20 @@ extension Transaction {
         try database.exists("SELECT 1 FROM delivery WHERE file = ? AND sha256 IS NULL", [file])
     }
 
-    func closeExisting(of mapping: MappingID, exceptBelow unseen: [RelativePath]) throws {
+    func closeExisting(of mapping: MappingID, exceptBelow places: [RelativePath]) throws {
         let number = try mappingNumber(mapping)
         let isFirst = try database.existingVerdict(number) == .open
-        let before = try database.unseen(number)
-        try database.run("UPDATE mapping SET existing = 'closed' WHERE id = ?", [number])
-        try database.run("DELETE FROM unseen WHERE mapping = ?", [number])
-        // A place that was seen once and cannot be looked into now holds nothing that was there before.
-        for path in Set(unseen) where isFirst || before.contains(path) {
-            try database.run("INSERT INTO unseen (mapping, path) VALUES (?, ?)", [number, path.column])
+        try database.run("UPDATE mapping SET existing = 'closed' WHERE id = ? AND existing <> 'closed'", [number])
+        let unseen = Set(places)
+        if isFirst {
+            for path in unseen {
+                try database.run(
+                    "INSERT INTO unseen (mapping, path) VALUES (?, ?) ON CONFLICT DO NOTHING", [number, path.column])
+            }
+        }
+        // A place that was seen once and cannot be looked into later holds nothing that was there before.
+        for path in try database.unseen(number) where !unseen.contains(path) {
+            try database.run("DELETE FROM unseen WHERE mapping = ? AND path = ?", [number, path.column])
         }
     }
 }

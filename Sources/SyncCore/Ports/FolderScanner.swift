@@ -27,6 +27,9 @@ public struct ScanReport: Hashable, Sendable {
     public var problems: [Problem] = []
     /// How many there were in all.
     public var problemCount = 0
+    /// All places that could not be looked at: a file, or a directory for everything below it. People are told of some
+    /// of them; what is decided hangs on all.
+    public var unseen: [RelativePath] = []
 
     public struct Problem: Hashable, Sendable {
         public let path: RelativePath

@@ -1,6 +1,7 @@
 /// When a file is whole: unchanged for the quiet time, and nobody known to have it open for writing.
 public struct SettlePolicy: Hashable, Codable, Sendable {
-    /// The quiet time between two equal observations. Zero trusts a granted lease alone.
+    /// The quiet time between two equal observations. Zero trusts a granted lease, and the file system's stamps as far
+    /// as they can tell two writes apart (`StampGranularity`).
     public let quiet: Duration
     /// Whether to wait while somebody has the file open for writing.
     public let waitsForWriters: Bool
@@ -16,16 +17,22 @@ public struct SettlePolicy: Hashable, Codable, Sendable {
         self.waitsForWriters = waitsForWriters
     }
 
+    /// How soon a file that begins to settle is looked at again.
+    public var firstPause: Duration { max(quiet, StampGranularity.finest) }
+
     /// - Parameters:
     ///   - file: what was known before this look.
     ///   - look: what the file is now; `nil` where it is gone or no regular file any more.
-    ///   - now: the monotonic clock.
-    public func judge(_ file: SettlingFile, look: FileLook?, at now: MonotonicInstant) -> SettleVerdict {
+    ///   - began: an instant before this look's `stat`; `now` if nothing else is given.
+    ///   - now: the monotonic clock, after this look.
+    public func judge(
+        _ file: SettlingFile, look: FileLook?, began: MonotonicInstant? = nil, at now: MonotonicInstant
+    ) -> SettleVerdict {
         guard let look else { return .gone }
         guard look.observation == file.observation else {
             return .unsettled(
                 file.restarted(with: look.observation, at: now),
-                lookAgain: now.advanced(by: requiredQuiet(look.writers)))
+                lookAgain: now.advanced(by: requiredQuiet(look)))
         }
         switch look.writers {
         case .somebody where waitsForWriters:
@@ -36,22 +43,23 @@ public struct SettlePolicy: Hashable, Codable, Sendable {
         case .somebody, .nobody, .unavailable:
             break
         }
-        let quietEnds = file.quietSince.advanced(by: requiredQuiet(look.writers))
+        let quietEnds = file.quietSince.advanced(by: requiredQuiet(look))
         // An instant of another run says nothing about how long the file was quiet: begin again.
-        guard let reached = now.reached(quietEnds) else {
+        guard let reached = (began ?? now).reached(quietEnds) else {
             return .unsettled(
                 file.restarted(with: look.observation, at: now),
-                lookAgain: now.advanced(by: requiredQuiet(look.writers)))
+                lookAgain: now.advanced(by: requiredQuiet(look)))
         }
         return reached
             ? .settled(look)
-            : .unsettled(file, lookAgain: quietEnds)
+            : .unsettled(file, lookAgain: now.reached(quietEnds) == true ? now : quietEnds)
     }
 
-    private func requiredQuiet(_ writers: WriterProbe) -> Duration {
-        switch writers {
-        case .nobody: quiet
-        case .somebody, .unavailable: max(quiet, Self.quietWithoutLease)
+    private func requiredQuiet(_ look: FileLook) -> Duration {
+        let proof = max(quiet, StampGranularity.proofTime(of: look.observation))
+        return switch look.writers {
+        case .nobody: proof
+        case .somebody, .unavailable: max(proof, Self.quietWithoutLease)
         }
     }
 }

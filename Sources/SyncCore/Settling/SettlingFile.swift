@@ -10,11 +10,14 @@ public struct SettlingFile: Hashable, Sendable {
     public let noticed: MonotonicInstant
     /// Whether it was there when the mapping was first loaded, so that `existing` decides about it.
     public let isExisting: Bool
+    /// Whether somebody who could write to it was heard of: that `stat` says what it said before proves nothing then,
+    /// and a content that is known is read again and compared.
+    public let isWritten: Bool
 
     /// - Parameter noticed: `quietSince` where nothing else is given.
     public init(
         mapping: MappingID, path: RelativePath, observation: FileObservation, quietSince: MonotonicInstant,
-        noticed: MonotonicInstant? = nil, isExisting: Bool
+        noticed: MonotonicInstant? = nil, isExisting: Bool, isWritten: Bool = false
     ) {
         self.mapping = mapping
         self.path = path
@@ -22,19 +25,21 @@ public struct SettlingFile: Hashable, Sendable {
         self.quietSince = quietSince
         self.noticed = noticed ?? quietSince
         self.isExisting = isExisting
+        self.isWritten = isWritten
     }
 
     /// The file with another observation, whose quiet time begins now.
     func restarted(with observation: FileObservation, at now: MonotonicInstant) -> SettlingFile {
         SettlingFile(
-            mapping: mapping, path: path, observation: observation, quietSince: now, isExisting: isExisting)
+            mapping: mapping, path: path, observation: observation, quietSince: now, isExisting: isExisting,
+            isWritten: isWritten)
     }
 
     /// The file as a look that began at `began` saw it.
     public func noticed(at began: MonotonicInstant) -> SettlingFile {
         SettlingFile(
             mapping: mapping, path: path, observation: observation, quietSince: quietSince, noticed: began,
-            isExisting: isExisting)
+            isExisting: isExisting, isWritten: isWritten)
     }
 
     /// Whether a look that began at `began` saw everything that is noted here: what was heard of was heard before
@@ -54,11 +59,14 @@ public struct PathLook: Hashable, Sendable {
     public let began: MonotonicInstant
     /// Whether something was heard of the path, so that it is looked at again without waiting.
     public let isUrgent: Bool
+    /// Whether somebody who could write to the file was heard of.
+    public let isWritten: Bool
 
-    public init(observation: FileObservation, began: MonotonicInstant, isUrgent: Bool) {
+    public init(observation: FileObservation, began: MonotonicInstant, isUrgent: Bool, isWritten: Bool = false) {
         self.observation = observation
         self.began = began
         self.isUrgent = isUrgent
+        self.isWritten = isWritten
     }
 }
 
@@ -77,7 +85,7 @@ extension SettlingFile {
     /// Decides what a look changes about what settles at its path.
     ///
     /// What was noticed after a look began outlives that look: the look's `stat` may be the older one. So an older look
-    /// never erases or replaces anything.
+    /// never erases or replaces anything. Nor does an equal observation prove anything once somebody has written.
     ///
     /// - Parameters:
     ///   - settling: what settles at the path now, if anything does.
@@ -85,9 +93,10 @@ extension SettlingFile {
     public static func change(
         of settling: SettlingFile?, by look: PathLook, accepted: FileObservation?
     ) -> SettlingChange {
-        guard let settling else { return accepted == look.observation ? .none : .begin }
+        let isKnown = accepted == look.observation && !look.isWritten
+        guard let settling else { return isKnown ? .none : .begin }
         guard settling.isOlder(thanLookBegunAt: look.began) else { return look.isUrgent ? .hasten : .none }
-        if accepted == look.observation { return .erase }
+        if isKnown, !settling.isWritten { return .erase }
         guard settling.observation == look.observation, settling.quietSince.run == look.began.run else { return .begin }
         return look.isUrgent ? .hasten : .none
     }

@@ -98,7 +98,7 @@ extension SimulatedState {
                         SELECT f.path, d.public, (SELECT note FROM journal WHERE delivery = d.id ORDER BY id DESC LIMIT 1)
                         FROM delivery AS d JOIN file AS f ON f.id = d.file
                         WHERE d.public IN ('queued', 'uploading', 'registering', 'importing', 'waiting')
-                            AND NOT (d.public = 'waiting' AND d.rootInode IS NOT NULL AND EXISTS (
+                            AND NOT (d.rootInode IS NOT NULL AND EXISTS (
                                 SELECT 1 FROM mapping AS m WHERE m.id = d.mapping
                                     AND (m.folderDevice, m.folderInode) <> (d.rootDevice, d.rootInode))) LIMIT 1
                         """))

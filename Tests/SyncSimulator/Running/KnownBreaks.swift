@@ -66,10 +66,6 @@ extension KnownBreak {
             rules: [.untrueReason]
         ) { _, violation in violation.says("the table has just this upload") },
         KnownBreak(
-            number: "P-16", words: "more than 100 folders that cannot be read keep `existing` open",
-            rules: [.untrueReason, .notDelivered]
-        ) { script, violation in script.has(.lock) && violation.says("ignored", "held") },
-        KnownBreak(
             number: "N-26", words: "`existing: skip` is about a path for ever, and not about a file",
             rules: [.untrueReason]
         ) { _, violation in violation.says("existing: skip") },
@@ -110,7 +106,10 @@ extension KnownBreak {
         KnownBreak(
             number: "P-09", words: "a row whose file system is away is tried again for ever",
             rules: [.neverEnds, .restless, .journalTooLong]
-        ) { _, violation in violation.says("not mounted") },
+        ) { script, violation in
+            violation.says("not mounted")
+                || violation.rule != .neverEnds && script.has(.swapAbove, .swapFolder, .repoint)
+        },
         KnownBreak(
             number: "P-05", words: "rows wait for one another in a circle",
             rules: [.neverEnds, .notDelivered, .restless]
@@ -132,13 +131,6 @@ extension KnownBreak {
             number: "N-25", words: "a hard link keeps the state of a content that was changed by another name",
             rules: [.notDelivered, .untrueReason]
         ) { script, violation in script.has(.link) && violation.says("delivered", "superseded", "changed") },
-        KnownBreak(
-            number: "P-18", words: "a change within the granularity of stamps is not seen",
-            rules: [.notDelivered, .neverWhole]
-        ) { script, violation in
-            violation.says("is delivered", "which no file was")
-                && script.has(.write, .rewrite, .store, .append, .shrink, .revert, .refresh, .backdate, .replace)
-        },
     ]
 }
 
