@@ -150,6 +150,16 @@ public final class SQLiteQueue: DeliveryQueue {
         try await write { try $0.noteFolder(identity, of: mapping, at: folder, run: now.monotonic.run) }
     }
 
+    public func fileSystems() async throws(Failure) -> [String: UInt64] { try await reader.fileSystems() }
+
+    public func noteFileSystem(_ name: String, number: UInt64) async throws(Failure) {
+        try await write { transaction in
+            try transaction.database.run(
+                "INSERT INTO fileSystem (name, number) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                [name, Int64(bitPattern: number)])
+        }
+    }
+
     // MARK: Intake
 
     public func noteSeen(

@@ -94,10 +94,11 @@ actor FolderKeeper {
     }
 
     /// What the folder is now, for the queue, and for the next start.
-    private func remember(_ identity: FolderIdentity?) async {
+    private func remember(_ root: FolderRoot?) async {
+        let identity = root?.identity
         if toldRoot != .some(identity) {
             toldRoot = .some(identity)
-            observer(.folderRoot(mapping.id, identity))
+            observer(.folderRoot(mapping.id, root?.directory))
         }
         guard remembered != .some(identity) else { return }
         do throws(Failure) {
@@ -115,7 +116,7 @@ actor FolderKeeper {
         // Who was cancelled while the folder did not answer has no say any more.
         guard let found = await ports.sources.root(of: mapping.folder), !Task.isCancelled else { return nil }
         if roots.accept(found, of: mapping.folder) {
-            await remember(found.identity)
+            await remember(found)
             return nil
         }
         return Failure(

@@ -89,12 +89,13 @@ struct SettlingTests {
             for waits in [true, false] {
                 let policy = SettlePolicy(quiet: .seconds(quiet), waitsForWriters: waits)
                 let now = Self.instant(5000)
-                let again = writers == .nobody ? quiet : max(quiet, 2)
+                let least: Duration = writers == .nobody ? StampGranularity.finest : .seconds(2)
+                let again = max(.seconds(quiet), least)
                 #expect(
                     policy.judge(
                         try Self.file(quietSince: Self.instant(0)), look: Self.look(writers, change), at: now)
                         == .unsettled(
-                            try Self.file(quietSince: now, change), lookAgain: Self.instant(5000 + again)))
+                            try Self.file(quietSince: now, change), lookAgain: now.advanced(by: again)))
             }
         }
     }

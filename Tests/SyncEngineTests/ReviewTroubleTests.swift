@@ -75,6 +75,10 @@ struct FailingQueue: DeliveryQueue {
     func folderIdentity(of delivery: DeliveryID) async throws(Failure) -> FolderIdentity? {
         try await inner.folderIdentity(of: delivery)
     }
+    func fileSystems() async throws(Failure) -> [String: UInt64] { try await inner.fileSystems() }
+    func noteFileSystem(_ name: String, number: UInt64) async throws(Failure) {
+        try await inner.noteFileSystem(name, number: number)
+    }
     func noteFolder(
         _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, now: Moment
     ) async throws(Failure) {

@@ -60,6 +60,17 @@ enum Schema {
                     ALTER TABLE settling ADD COLUMN isWritten INTEGER NOT NULL DEFAULT 0 CHECK (isWritten IN (0, 1));
                     """)
         }
+        migrator.registerMigration("numbers of file systems") { database in
+            // By what outlasts a remount. Device numbers that are stored already become the numbers of their file systems
+            // when those are met again.
+            try database.execute(
+                sql: """
+                    CREATE TABLE fileSystem (
+                        name TEXT PRIMARY KEY NOT NULL CHECK (name <> ''),
+                        number INTEGER NOT NULL UNIQUE
+                    ) STRICT, WITHOUT ROWID;
+                    """)
+        }
         return migrator
     }
 

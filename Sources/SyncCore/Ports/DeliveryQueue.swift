@@ -36,6 +36,12 @@ public protocol DeliveryQueue: Sendable {
     /// Which directory the folder of a delivery's mapping was when its file was admitted; `nil` where nobody knows.
     func folderIdentity(of delivery: DeliveryID) async throws(Failure) -> FolderIdentity?
 
+    /// The numbers of file systems by name (`FileSystemNumbers`).
+    func fileSystems() async throws(Failure) -> [String: UInt64]
+
+    /// Keeps the number of a file system for good.
+    func noteFileSystem(_ name: String, number: UInt64) async throws(Failure)
+
     // MARK: Intake
 
     /// Notes what a scan or an event saw. A file whose observation is known needs nothing; others begin to settle, and

@@ -85,10 +85,6 @@ extension KnownBreak {
             rules: [.registeredTwice, .sentThoughHeld]
         ) { script, _ in script.has(.edit) },
         KnownBreak(
-            number: "N-29", words: "a file system that comes back under another device number has new files",
-            rules: [.registeredTwice, .notDelivered, .sentThoughHeld]
-        ) { script, _ in script.has(.remount) },
-        KnownBreak(
             number: "N-31", words: "a change that was adopted and disappears is sent by `retry`, unasked",
             rules: [.sentThoughHeld]
         ) { script, _ in script.agents.count > 1 },

@@ -88,6 +88,12 @@ public final class QueueWithHooks: DeliveryQueue {
         try await around(.folderIdentity) { () throws(Failure) in try await base.folderIdentity(of: delivery) }
     }
 
+    public func fileSystems() async throws(Failure) -> [String: UInt64] { try await base.fileSystems() }
+
+    public func noteFileSystem(_ name: String, number: UInt64) async throws(Failure) {
+        try await around(.noteFolder) { () throws(Failure) in try await base.noteFileSystem(name, number: number) }
+    }
+
     public func noteFolder(
         _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, now: Moment
     ) async throws(Failure) {
