@@ -14,7 +14,9 @@ package func onOwnThread<Value: Sendable>(_ body: @escaping @Sendable () -> Valu
 }
 
 /// The same for a task that may be cancelled: it does not wait for `body` then, which goes on by itself.
-package func onOwnThreadUnlessCancelled<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async throws -> Value {
+package func onOwnThreadUnlessCancelled<Value: Sendable>(
+    _ body: @escaping @Sendable () -> Value
+) async throws -> Value {
     let answer = FirstAnswer<Value>()
     return try await withTaskCancellationHandler {
         try await withCheckedThrowingContinuation { continuation in

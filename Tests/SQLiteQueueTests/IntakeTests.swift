@@ -119,7 +119,8 @@ import Testing
         try await noteWrite(fixture, Sample.observation(1), at: 50)
         // A scan sees nothing new, and that proves nothing.
         _ = try await fixture.queue.noteSeen(
-            [seen("a", Sample.observation(1))], in: QueueFixture.weather, lookAgainAfter: .zero, at: QueueFixture.at(51))
+            [seen("a", Sample.observation(1))], in: QueueFixture.weather, lookAgainAfter: .zero, at: QueueFixture.at(51)
+        )
         #expect(try await fixture.queue.nextLook() != nil)
         try await admitAgain(fixture, at: 52)
         let now = try await fixture.current(Sample.path("a"))
@@ -128,7 +129,8 @@ import Testing
         #expect(try await fixture.queue.nextLook() == nil)
     }
 
-    @Test func `a write while a content is read or sent makes whoever does that begin again from the row`() async throws {
+    @Test func `a write while a content is read or sent makes whoever does that begin again from the row`() async throws
+    {
         let fixture = try await QueueFixture()
         let sending = try await fixture.admit("a", Sample.observation(1))
         try await noteWrite(fixture, Sample.observation(1), at: 50)

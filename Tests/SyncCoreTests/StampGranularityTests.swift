@@ -12,7 +12,9 @@ struct StampGranularityTests {
     }
 
     static let rows = [
-        Row(testDescription: "ext4 with 256-byte inodes, XFS", changed: 1_700_000_000_123_456_789, proof: .milliseconds(20)),
+        Row(
+            testDescription: "ext4 with 256-byte inodes, XFS", changed: 1_700_000_000_123_456_789,
+            proof: .milliseconds(20)),
         Row(testDescription: "NTFS, 100 ns", changed: 1_700_000_000_123_456_700, proof: .milliseconds(20)),
         Row(testDescription: "exFAT, 10 ms", changed: 1_700_000_000_120_000_000, proof: .milliseconds(20)),
         Row(testDescription: "exFAT, by chance a tenth", changed: 1_700_000_000_100_000_000, proof: .milliseconds(200)),

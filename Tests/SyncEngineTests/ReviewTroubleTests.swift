@@ -95,7 +95,7 @@ struct FailingQueue: DeliveryQueue {
         at now: Moment, hastens: Bool
     ) async throws(Failure) -> SeenSummary {
         try await inner.noteSeen(
-                files, in: mapping, lookAgainAfter: quiet, began: began, at: now, hastens: hastens)
+            files, in: mapping, lookAgainAfter: quiet, began: began, at: now, hastens: hastens)
     }
     func settlingDue(at now: MonotonicInstant, limit: Int) async throws(Failure) -> [SettlingFile] {
         try await inner.settlingDue(at: now, limit: limit)

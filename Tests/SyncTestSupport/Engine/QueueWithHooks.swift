@@ -133,7 +133,9 @@ public final class QueueWithHooks: DeliveryQueue {
     public func recordLooks(
         _ looks: [SettleOutcome], began: MonotonicInstant, at now: Moment
     ) async throws(Failure) {
-        try await around(.recordLooks) { () throws(Failure) in try await base.recordLooks(looks, began: began, at: now) }
+        try await around(.recordLooks) { () throws(Failure) in
+            try await base.recordLooks(looks, began: began, at: now)
+        }
     }
 
     public func due(
