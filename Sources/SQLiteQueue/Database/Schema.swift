@@ -53,49 +53,13 @@ enum Schema {
             try database.execute(sql: rootsOfDeliveries)
         }
         migrator.registerMigration("what was noticed when") { database in
-            // Monotonic nanoseconds of `quietRun`: the beginning of the look that saw the file last.
-            try database.execute(
-                sql: """
-                    ALTER TABLE settling ADD COLUMN noticed INTEGER NOT NULL DEFAULT 0;
-                    ALTER TABLE settling ADD COLUMN isWritten INTEGER NOT NULL DEFAULT 0 CHECK (isWritten IN (0, 1));
-                    """)
+            try database.execute(sql: notices)
         }
         migrator.registerMigration("numbers of file systems") { database in
-            // By what outlasts a remount. Device numbers that are stored already become the numbers of their file systems
-            // when those are met again.
-            try database.execute(
-                sql: """
-                    CREATE TABLE fileSystem (
-                        name TEXT PRIMARY KEY NOT NULL CHECK (name <> ''),
-                        number INTEGER NOT NULL UNIQUE
-                    ) STRICT, WITHOUT ROWID;
-                    """)
+            try database.execute(sql: fileSystems)
         }
         return migrator
     }
-
-    /// A folder's path can lead to another directory later: what is not found there is not gone.
-    private static let rootsOfDeliveries = """
-        ALTER TABLE delivery ADD COLUMN rootDevice INTEGER;
-        ALTER TABLE delivery ADD COLUMN rootInode INTEGER;
-
-        UPDATE delivery SET (rootDevice, rootInode) =
-            (SELECT folderDevice, folderInode FROM mapping WHERE id = delivery.mapping)
-            WHERE work IS NOT NULL;
-
-        CREATE TRIGGER deliveryPlaced AFTER INSERT ON delivery
-        BEGIN
-            UPDATE delivery SET (rootDevice, rootInode) =
-                (SELECT folderDevice, folderInode FROM mapping WHERE id = NEW.mapping)
-                WHERE id = NEW.id;
-        END;
-        CREATE TRIGGER deliveryPlacedAgain AFTER UPDATE OF device, inode, changed ON delivery
-        BEGIN
-            UPDATE delivery SET (rootDevice, rootInode) =
-                (SELECT folderDevice, folderInode FROM mapping WHERE id = NEW.mapping)
-                WHERE id = NEW.id;
-        END;
-        """
 
     /// Times are milliseconds since 1970: looks outlast restarts.
     private static let secondLooks = """
