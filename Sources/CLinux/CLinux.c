@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+#include <sys/ioctl.h>
 
 // Own names for what <linux/openat2.h> has, so that older kernel headers will do (openat2(2)).
 struct resolve_how {
@@ -210,6 +211,29 @@ int clinux_file_system(int file, uint64_t *kind) {
     struct statfs system;
     if (fstatfs(file, &system) < 0) return -errno;
     *kind = (unsigned long)system.f_type & 0xFFFFFFFF;
+    return 0;
+}
+
+int clinux_file_system_id(int file, uint64_t *kind, uint64_t *identity) {
+    struct statfs system;
+    if (fstatfs(file, &system) < 0) return -errno;
+    *kind = (unsigned long)system.f_type & 0xFFFFFFFF;
+    memcpy(identity, &system.f_fsid, sizeof *identity);
+    return 0;
+}
+
+// struct xfs_fsop_geom_v1 of <xfs/xfs_fs.h>, which is part of the kernel's interface and not of its installed headers.
+struct xfs_geometry {
+    uint32_t sizes[8];
+    uint64_t blocks[4];
+    unsigned char uuid[16];
+    uint32_t rest[8];
+};
+
+int clinux_xfs_uuid(int directory, unsigned char *uuid) {
+    struct xfs_geometry geometry;
+    if (ioctl(directory, _IOR('X', 100, struct xfs_geometry), &geometry) < 0) return -errno;
+    memcpy(uuid, geometry.uuid, sizeof geometry.uuid);
     return 0;
 }
 

@@ -42,6 +42,11 @@ extension DirectorySystem {
     func offload<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
         blocks ? await onOwnThread(body) : body()
     }
+
+    /// The same for a task that may be cancelled while the calls do not come back.
+    func offloadUnlessCancelled<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async throws -> Value {
+        blocks ? try await onOwnThreadUnlessCancelled(body) : body()
+    }
 }
 
 /// The kernel that this program runs on.

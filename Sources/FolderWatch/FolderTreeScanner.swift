@@ -22,7 +22,7 @@ public struct FolderTreeScanner: FolderScanner {
             folder: folder, recursive: recursive, skipsDirectory: skipsDirectory, directories: directories)
         while true {
             try Task.checkCancellation()
-            let batch = await directories.offload { walk.nextBatch(atMost: max(batchSize, 1)) }
+            let batch = try await directories.offloadUnlessCancelled { walk.nextBatch(atMost: max(batchSize, 1)) }
             if let failure = batch.failure { throw failure }
             if !batch.files.isEmpty { try await handle(batch.files) }
             if batch.isLast { return batch.report }

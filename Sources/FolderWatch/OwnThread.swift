@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// Runs `body`, which blocks, on a thread started for it, and returns what it returned.
 ///
@@ -9,6 +10,63 @@ package func onOwnThread<Value: Sendable>(_ body: @escaping @Sendable () -> Valu
     await withCheckedContinuation { continuation in
         let run: @Sendable () -> Void = { continuation.resume(returning: body()) }
         if !startThread(run) { run() }
+    }
+}
+
+/// The same for a task that may be cancelled: it does not wait for `body` then, which goes on by itself.
+package func onOwnThreadUnlessCancelled<Value: Sendable>(
+    _ body: @escaping @Sendable () -> Value
+) async throws -> Value {
+    let answer = FirstAnswer<Value>()
+    return try await withTaskCancellationHandler {
+        try await withCheckedThrowingContinuation { continuation in
+            answer.wait(continuation)
+            let run: @Sendable () -> Void = { answer.give(.success(body())) }
+            if !startThread(run) { run() }
+        }
+    } onCancel: {
+        answer.give(.failure(CancellationError()))
+    }
+}
+
+/// Resumes a continuation once, whoever comes first.
+private final class FirstAnswer<Value: Sendable>: Sendable {
+    private enum State {
+        case early
+        case waiting(CheckedContinuation<Value, any Error>)
+        case given(Result<Value, any Error>)
+        case over
+    }
+
+    // Threads and tasks meet here.
+    private let state = Mutex(State.early)
+
+    func wait(_ continuation: CheckedContinuation<Value, any Error>) {
+        let given = state.withLock { state -> Result<Value, any Error>? in
+            if case .given(let result) = state {
+                state = .over
+                return result
+            }
+            state = .waiting(continuation)
+            return nil
+        }
+        if let given { continuation.resume(with: given) }
+    }
+
+    func give(_ result: Result<Value, any Error>) {
+        let waiting = state.withLock { state -> CheckedContinuation<Value, any Error>? in
+            switch state {
+            case .waiting(let continuation):
+                state = .over
+                return continuation
+            case .early:
+                state = .given(result)
+                return nil
+            case .given, .over:
+                return nil
+            }
+        }
+        waiting?.resume(with: result)
     }
 }
 

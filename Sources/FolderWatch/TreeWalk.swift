@@ -100,8 +100,8 @@ private struct WalkState: ~Copyable {
             }
         }
         report.files += batch.files.count
-        batch.report = report
         batch.isLast = levels.isEmpty
+        if batch.isLast { batch.report = report }
         return batch
     }
 
@@ -151,7 +151,9 @@ private struct WalkState: ~Copyable {
         var status = stat()
         let result = directories.status(of: name, in: directory, &status)
         guard result != 0 else { return status }
-        if !FolderTrouble.isGone(-result), let path = RelativePath(bytes: prefix + name) { noteProblem(-result, path) }
+        if !FolderTrouble.isGone(-result), let path = RelativePath(bytes: prefix + name) {
+            noteProblem(path, FolderTrouble.reason(-result), unseen: Self.place(of: path, -result, directoryPath))
+        }
         return nil
     }
 
@@ -214,14 +216,24 @@ private struct WalkState: ~Copyable {
 
     private var directoryPath: RelativePath? { RelativePath(bytes: prefix.dropLast()) }
 
+    /// Whoever may not search a directory sees none of its files (`man 7 path_resolution`), so that it stands for all of
+    /// them.
+    private static func place(of file: RelativePath, _ code: Int32, _ directory: RelativePath?) -> RelativePath {
+        code == EACCES ? directory ?? file : file
+    }
+
     private mutating func noteProblem(_ code: Int32, _ path: RelativePath?) {
         guard !FolderTrouble.isGone(code) else { return }
         noteProblem(path, FolderTrouble.reason(code))
     }
 
-    private mutating func noteProblem(_ path: RelativePath?, _ reason: String) {
+    /// - Parameter unseen: what cannot be looked at for that reason; the path if nothing else is given.
+    private mutating func noteProblem(_ path: RelativePath?, _ reason: String, unseen: RelativePath? = nil) {
         report.problemCount += 1
-        guard let path, report.problems.count < TreeWalk.mostProblems else { return }
+        guard let path else { return }
+        let place = unseen ?? path
+        if report.unseen.last != place { report.unseen.append(place) }
+        guard report.problems.count < TreeWalk.mostProblems else { return }
         report.problems.append(ScanReport.Problem(path: path, reason: reason))
     }
 }

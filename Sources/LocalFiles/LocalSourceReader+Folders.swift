@@ -25,18 +25,24 @@ extension LocalSourceReader {
 
     public func device(above path: RelativePath, in folder: FilePath) async -> UInt64? {
         try? await threads(of: folder).run { () throws(Failure) in
-            let root = try OpenFile.folder(folder)
-            var nearest = root
-            // Down from the folder, as far as there is something.
-            for (index, byte) in path.bytes.enumerated() where byte == UInt8(ascii: "/") {
-                guard let parent = RelativePath(bytes: Array(path.bytes[..<index])),
-                    case .success(let found) = root.beneath(parent, flags: clinux_o_path() | O_DIRECTORY)
-                else { break }
-                nearest = found
-            }
+            let nearest = try Self.nearestDirectory(above: path, in: folder)
             guard case .success(let status) = nearest.status() else { throw FileTrouble.failure(errno, folder: folder) }
             return UInt64(status.st_dev)
         }
+    }
+
+    /// Down from the folder, as far as there is something.
+    static func nearestDirectory(above path: RelativePath?, in folder: FilePath) throws(Failure) -> OpenFile {
+        let root = try OpenFile.folder(folder)
+        guard let path else { return root }
+        var nearest = root
+        for (index, byte) in path.bytes.enumerated() where byte == UInt8(ascii: "/") {
+            guard let parent = RelativePath(bytes: Array(path.bytes[..<index])),
+                case .success(let found) = root.beneath(parent, flags: clinux_o_path() | O_DIRECTORY)
+            else { break }
+            nearest = found
+        }
+        return nearest
     }
 
     /// What `body` says, which asks the file system of the folder; `nil` where that does not answer.

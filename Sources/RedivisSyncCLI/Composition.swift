@@ -233,9 +233,20 @@ struct Setup: Sendable {
 
     func ports(queue: SQLiteQueue, remotes: TokenRemotes) -> EnginePorts {
         var generator = SystemRandomNumberGenerator()
+        let sources = LocalSourceReader()
         return EnginePorts(
             clock: SystemClock(drawingRunFrom: &generator), scanner: FolderTreeScanner(),
-            sources: LocalSourceReader(), queue: queue, remotes: remotes, random: { Double.random(in: 0..<1) })
+            sources: sources, queue: queue, remotes: remotes, random: { Double.random(in: 0..<1) }, naming: sources)
+    }
+
+    /// A scanner whose files can be compared with those of the queue.
+    ///
+    /// - Parameter reader: `nil` where there is no queue yet.
+    static func scanner(comparing reader: QueueReader?) -> any FolderScanner {
+        let registry = FileSystemRegistry(
+            naming: LocalSourceReader(), load: { () async throws(Failure) in try await reader?.fileSystems() ?? [:] },
+            save: { (_, _) async throws(Failure) in })
+        return NumberedScanner(FolderTreeScanner(), registry)
     }
 
     // MARK: Control

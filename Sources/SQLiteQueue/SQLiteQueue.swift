@@ -170,6 +170,10 @@ public final class SQLiteQueue: DeliveryQueue {
         }
     }
 
+    public func folderIdentity(of delivery: DeliveryID) async throws(Failure) -> FolderIdentity? {
+        try await read { try $0.folderIdentity(of: delivery) }
+    }
+
     public func noteFolder(
         _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, now: Moment
     ) async throws(Failure) {
@@ -177,14 +181,25 @@ public final class SQLiteQueue: DeliveryQueue {
         try await write { try $0.noteFolder(identity, of: mapping, at: folder, run: now.monotonic.run) }
     }
 
+    public func fileSystems() async throws(Failure) -> [String: UInt64] { try await reader.fileSystems() }
+
+    public func noteFileSystem(_ name: String, number: UInt64) async throws(Failure) {
+        try await write { transaction in
+            try transaction.database.run(
+                "INSERT INTO fileSystem (name, number) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                [name, Int64(bitPattern: number)])
+        }
+    }
+
     // MARK: Intake
 
     public func noteSeen(
-        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment, hastens: Bool
+        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, began: MonotonicInstant,
+        at now: Moment, hastens: Bool
     ) async throws(Failure) -> SeenSummary {
         note(now.monotonic)
         return try await write {
-            try $0.noteSeen(files, in: mapping, lookAgainAfter: quiet, at: now, hastens: hastens)
+            try $0.noteSeen(files, in: mapping, lookAgainAfter: quiet, began: began, at: now, hastens: hastens)
         }
     }
 
@@ -199,9 +214,11 @@ public final class SQLiteQueue: DeliveryQueue {
         return due.map(instant)
     }
 
-    public func recordLooks(_ looks: [SettleOutcome], at now: Moment) async throws(Failure) {
+    public func recordLooks(
+        _ looks: [SettleOutcome], began: MonotonicInstant, at now: Moment
+    ) async throws(Failure) {
         note(now.monotonic)
-        try await write { try $0.recordLooks(looks, at: now) }
+        try await write { try $0.recordLooks(looks, began: began, at: now) }
     }
 
     // MARK: Deliveries

@@ -126,8 +126,8 @@ actor EffectPerformer {
         }
     }
 
-    /// A file that is not found is gone only where it was: in the folder that was scanned, on the device that it lay
-    /// on. An unmounted disk says nothing about its files.
+    /// A file that is not found is gone only where it was: in the directory that was its folder when it was admitted, on
+    /// the device that it lay on. An unmounted disk says nothing about its files, and neither does another directory.
     private func judged(_ failure: Failure, of delivery: Delivery) async -> Failure {
         guard failure.kind == .sourceGone, failure.scope == .delivery, let mapping else { return failure }
         // Both are looked at after the file was missed, so that no mount that came meanwhile passes for the one then.
@@ -139,7 +139,17 @@ actor EffectPerformer {
                 .sourceGone, scope: .destination, "\(delivery.path): the file system that it lay on is not mounted",
                 hint: "mount it again; the file is sent then")
         }
-        return failure
+        do throws(Failure) {
+            guard let place = try await ports.queue.folderIdentity(of: delivery.id), place != root.identity else {
+                return failure
+            }
+        } catch {
+            return error
+        }
+        return Failure(
+            .sourceGone, scope: .destination,
+            "\(delivery.path): \(mapping.folder) leads to another directory than the one that it lay in",
+            hint: "put the directory back and the file is sent; or forget the file")
     }
 
     // MARK: The source

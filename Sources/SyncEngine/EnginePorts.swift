@@ -11,13 +11,15 @@ public struct EnginePorts: Sendable {
     /// Drawn evenly from 0..<1; the jitter of waits.
     public let random: @Sendable () -> Double
 
+    /// - Parameter naming: tells file systems apart by more than their device numbers; `nil`: those have to do.
     public init(
         clock: any SyncClock, scanner: any FolderScanner, sources: any SourceReader, queue: any DeliveryQueue,
-        remotes: any TableRemotes, random: @escaping @Sendable () -> Double
+        remotes: any TableRemotes, random: @escaping @Sendable () -> Double, naming: (any FileSystemNaming)? = nil
     ) {
+        let registry = naming.map { FileSystemRegistry(naming: $0, queue: queue) }
         self.clock = clock
-        self.scanner = scanner
-        self.sources = sources
+        self.scanner = registry.map { NumberedScanner(scanner, $0) } ?? scanner
+        self.sources = registry.map { NumberedSources(base: sources, registry: $0) } ?? sources
         self.queue = queue
         self.remotes = remotes
         self.random = random
@@ -26,11 +28,11 @@ public struct EnginePorts: Sendable {
     /// With one token for all tables.
     public init(
         clock: any SyncClock, scanner: any FolderScanner, sources: any SourceReader, queue: any DeliveryQueue,
-        remote: any UploadRemote, random: @escaping @Sendable () -> Double
+        remote: any UploadRemote, random: @escaping @Sendable () -> Double, naming: (any FileSystemNaming)? = nil
     ) {
         self.init(
             clock: clock, scanner: scanner, sources: sources, queue: queue, remotes: OneRemote(remote: remote),
-            random: random)
+            random: random, naming: naming)
     }
 
     /// The token goes with the table: whoever asks about a table asks by this.

@@ -1,4 +1,5 @@
 import SyncCore
+import Synchronization
 
 /// From folders to the queue: scans, watches files settle, admits them.
 public actor FolderIntake {
@@ -8,8 +9,6 @@ public actor FolderIntake {
     private let observer: EngineObserver
     /// Files that somebody had open for writing at the last look: a single run does not wait for them.
     private var restless: Set<SettlingKey> = []
-    /// Of which something was heard since the looks under way began: they may have come too early for it.
-    private var heard: Set<SettlingKey> = []
     /// Whether somebody is recording looks, or putting a mapping file in force; and who waits for that.
     private var isTaken = false
     private var waiting: [CheckedContinuation<Void, Never>] = []
@@ -63,19 +62,23 @@ public actor FolderIntake {
         }
         let configuration = live.current
         let ports = ports
+        // The looks of a batch begin once the batch before it was handled.
+        let began = LookBegin(ports.clock.now().monotonic)
         let report: ScanReport
         do {
             report = try await ports.scanner.scan(
                 mapping.folder, recursive: mapping.recursive, batchSize: Self.scanBatch,
                 skipsDirectory: { configuration.directoryIsExcluded($0, in: mapping) },
                 handle: { batch in
+                    defer { began.next(ports.clock.now().monotonic) }
                     // By name, and not as the directory happens to hold them: names often tell what was first.
                     let ours = batch.filter { configuration.takes($0, for: mapping) }.sorted { $0.path < $1.path }
                     guard !ours.isEmpty else { return }
                     // The folder may have answered only after the mapping had gone.
                     try Task.checkCancellation()
                     let noticed = try await ports.queue.noteSeen(
-                        ours, in: mapping.id, lookAgainAfter: mapping.settle.quiet, at: ports.clock.now())
+                        ours, in: mapping.id, lookAgainAfter: mapping.settle.firstPause, began: began.instant,
+                        at: ports.clock.now(), hastens: false)
                     if noticed.settling > 0 { await onNews() }
                 })
         } catch let failure as Failure where failure.kind != .stateUnavailable {
@@ -85,10 +88,8 @@ public actor FolderIntake {
         try Task.checkCancellation()
         observer(.scanned(mapping.id, report))
         // A place that cannot be looked into (lost+found, another user's folder) must not make everything that ever
-        // comes to the rest a file that was there before. Where not even all such places are named, nothing is said.
-        if report.problemCount == report.problems.count {
-            try await ports.queue.closeExisting(of: mapping.id, exceptBelow: report.problems.map(\.path))
-        }
+        // comes to the rest a file that was there before.
+        try await ports.queue.closeExisting(of: mapping.id, exceptBelow: report.unseen)
         return true
     }
 
@@ -103,17 +104,23 @@ public actor FolderIntake {
 
     /// Looks at paths of which something was heard, and has those that are this mapping's begin to settle. What settles
     /// already is looked at anew at once: its writer may have gone.
-    func notice(_ paths: Set<RelativePath>, in mapping: Mapping) async throws(Failure) -> Noticed {
+    ///
+    /// - Parameter written: those of `paths` that somebody may have written to.
+    func notice(
+        _ paths: Set<RelativePath>, written: Set<RelativePath> = [], in mapping: Mapping
+    ) async throws(Failure) -> Noticed {
         let configuration = live.current
+        let began = ports.clock.now().monotonic
         var noticed = Noticed()
         var seen: [SeenFile] = []
         // A marker tells of the file beside it.
         for path in Set(paths.map { mapping.readyMarker?.subject(of: $0) ?? $0 }) {
             guard mapping.patternRule(against: path) == nil else { continue }
-            heard.insert(SettlingKey(mapping: mapping.id, path: path))
             do throws(Failure) {
                 guard let look = try await ports.sources.look(at: path, in: mapping.folder) else { continue }
-                let file = SeenFile(path: path, observation: look.observation, links: look.links)
+                let file = SeenFile(
+                    path: path, observation: look.observation, links: look.links,
+                    isWritten: written.contains(path))
                 if configuration.takes(file, for: mapping) { seen.append(file) }
             } catch {
                 noticed.isWhole = false
@@ -121,7 +128,8 @@ public actor FolderIntake {
         }
         guard !seen.isEmpty, !Task.isCancelled else { return noticed }
         noticed.settling = try await ports.queue.noteSeen(
-            seen, in: mapping.id, lookAgainAfter: mapping.settle.quiet, at: ports.clock.now(), hastens: true
+            seen, in: mapping.id, lookAgainAfter: mapping.settle.firstPause, began: began, at: ports.clock.now(),
+            hastens: true
         ).settling
         return noticed
     }
@@ -135,29 +143,18 @@ public actor FolderIntake {
         while true {
             try Task.checkCancellation()
             observer(.alive(.settling))
-            heard = []
-            let due = try await ports.queue.settlingDue(
-                at: ports.clock.now().monotonic, limit: Self.looksPerBatch)
+            let began = ports.clock.now().monotonic
+            let due = try await ports.queue.settlingDue(at: began, limit: Self.looksPerBatch)
             guard !due.isEmpty else { return try await ports.queue.nextLook() }
             let configuration = live.current
             let outcomes = await looks(at: due, configuration)
             try await alone { () async throws(Failure) in
                 // Under another mapping file they would have come to something else: they are looked at again.
                 guard live.current == configuration else { return }
-                let now = ports.clock.now()
-                try await ports.queue.recordLooks(outcomes.map { hastened($0, at: now.monotonic) }, at: now)
+                try await ports.queue.recordLooks(outcomes, began: began, at: ports.clock.now())
             }
             await onAdmitted()
         }
-    }
-
-    /// The writer that a look has met may have closed the file by now: the event of that must not wait for the pause
-    /// that the look asks for.
-    private func hastened(_ outcome: SettleOutcome, at now: MonotonicInstant) -> SettleOutcome {
-        guard case .lookAgain(let file, _) = outcome,
-            heard.contains(SettlingKey(mapping: file.mapping, path: file.path))
-        else { return outcome }
-        return .lookAgain(file, at: now)
     }
 
     /// Begins a run under the mapping file that is in force, which may be edited just now.
@@ -212,6 +209,7 @@ public actor FolderIntake {
     private func look(at file: SettlingFile, _ configuration: Configuration) async -> SettleOutcome {
         guard let mapping = configuration.mapping(file.mapping) else { return .drop(file) }
         let look: FileLook?
+        let began = ports.clock.now().monotonic
         do {
             look = try await ports.sources.look(at: file.path, in: mapping.folder)
         } catch  where error.kind != .unreadable || error.scope != .delivery {
@@ -223,7 +221,7 @@ public actor FolderIntake {
             return admitted(
                 file, FileLook(observation: file.observation, links: 1, writers: .unavailable), mapping)
         }
-        switch mapping.settle.judge(file, look: look, at: ports.clock.now().monotonic) {
+        switch mapping.settle.judge(file, look: look, began: began, at: ports.clock.now().monotonic) {
         case .gone:
             restless.remove(SettlingKey(mapping: file.mapping, path: file.path))
             return .drop(file)
@@ -276,6 +274,19 @@ public actor FolderIntake {
         case .hold: return .hold(.existing)
         }
     }
+}
+
+/// When the looks of a batch began. The scanner hands on one batch at a time, from any thread.
+private final class LookBegin: Sendable {
+    private let began: Mutex<MonotonicInstant>
+
+    init(_ instant: MonotonicInstant) {
+        began = Mutex(instant)
+    }
+
+    var instant: MonotonicInstant { began.withLock { $0 } }
+
+    func next(_ instant: MonotonicInstant) { began.withLock { $0 = instant } }
 }
 
 extension Configuration {

@@ -26,9 +26,13 @@ actor FolderKeeper {
     private var toldRoot: FolderIdentity??
     /// What the queue was told; the outer `nil`: nothing yet.
     private var remembered: FolderIdentity??
+    /// The directory that `keep` watches and scans.
+    private var kept: FolderIdentity?
 
     /// How often a folder that is not there is looked for.
     static let absencePause: Duration = .seconds(2)
+    /// How often the folder's path is resolved again.
+    static let pathPause: Duration = .seconds(3)
     /// How often a scan that is under way is looked after.
     static let silencePause: Duration = .seconds(30)
     static let shortestPoll: Duration = .seconds(1)
@@ -70,6 +74,7 @@ actor FolderKeeper {
                 continue
             }
             mustScan = true
+            kept = toldRoot ?? nil
             do {
                 try await keep()
             } catch let failure as Failure {
@@ -89,10 +94,11 @@ actor FolderKeeper {
     }
 
     /// What the folder is now, for the queue, and for the next start.
-    private func remember(_ identity: FolderIdentity?) async {
+    private func remember(_ root: FolderRoot?) async {
+        let identity = root?.identity
         if toldRoot != .some(identity) {
             toldRoot = .some(identity)
-            observer(.folderRoot(mapping.id, identity))
+            observer(.folderRoot(mapping.id, root?.directory))
         }
         guard remembered != .some(identity) else { return }
         do throws(Failure) {
@@ -110,7 +116,7 @@ actor FolderKeeper {
         // Who was cancelled while the folder did not answer has no say any more.
         guard let found = await ports.sources.root(of: mapping.folder), !Task.isCancelled else { return nil }
         if roots.accept(found, of: mapping.folder) {
-            await remember(found.identity)
+            await remember(found)
             return nil
         }
         return Failure(
@@ -118,7 +124,7 @@ actor FolderKeeper {
             hint: "mount it again; its files are left as they are until something is there")
     }
 
-    /// Watches and scans, until the folder goes away.
+    /// Watches and scans, until the folder goes away or its path leads to another directory.
     private func keep() async throws {
         let mapping = mapping
         let watch: FolderWatch?
@@ -137,8 +143,26 @@ actor FolderKeeper {
             if let watch { group.addTask { await self.listen(to: watch) } }
             group.addTask { try await self.scanWhenDue() }
             group.addTask { try await self.watchScans() }
+            group.addTask { try await self.watchPath() }
             defer { group.cancelAll() }
             try await group.next()
+        }
+    }
+
+    // MARK: The path
+
+    /// Returns when the folder's path leads elsewhere, or nowhere. The watch stays on its directory, and the kernel tells
+    /// nothing when a directory above it is renamed or a link on the way is changed.
+    private func watchPath() async throws {
+        while true {
+            try await ports.clock.sleep(for: Self.pathPause)
+            try Task.checkCancellation()
+            if let found = await ports.sources.root(of: mapping.folder) {
+                if found.identity != kept { return }
+            } else if !isScanning, await absence() != nil {
+                // A scan of a folder that does not answer cannot be ended: `watchScans` tells of it.
+                return
+            }
         }
     }
 
@@ -148,26 +172,31 @@ actor FolderKeeper {
     private func listen(to watch: FolderWatch) async {
         while let events = await watch.nextBatch() {
             var paths: Set<RelativePath> = []
+            var written: Set<RelativePath> = []
             var isGone = false
             for event in events {
                 switch event {
-                case .closedAfterWriting(let path), .movedIn(let path), .appeared(let path): paths.insert(path)
-                case .deleted, .movedAway, .directoryGone, .directoryMoved: break
+                case .closedAfterWriting(let path), .movedIn(let path): written.insert(path)
+                case .appeared(let path): paths.insert(path)
+                // Another file may have taken the place in the same step (`man 2 renameat2`, RENAME_EXCHANGE).
+                case .movedAway(let path): paths.insert(path)
+                // Whatever comes there afterwards is told by an event of its own.
+                case .deleted, .directoryGone, .directoryMoved: break
                 case .mustRescan: await rescan()
                 case .modeChanged(let mode): await change(to: mode)
                 case .folderGone: isGone = true
                 }
             }
             // Whatever else the folder has to tell is found by the scan that comes once it is back.
-            guard await notice(paths), !isGone else { return }
+            guard await notice(paths.union(written), written: written), !isGone else { return }
         }
     }
 
     /// - Returns: whether the folder is still there.
-    private func notice(_ paths: Set<RelativePath>) async -> Bool {
+    private func notice(_ paths: Set<RelativePath>, written: Set<RelativePath>) async -> Bool {
         guard !paths.isEmpty else { return true }
         do throws(Failure) {
-            let noticed = try await intake.notice(paths, in: mapping)
+            let noticed = try await intake.notice(paths, written: written, in: mapping)
             if noticed.settling > 0 { await onNews() }
             guard noticed.isWhole else {
                 if await absence() != nil { return false }
@@ -238,6 +267,8 @@ actor FolderKeeper {
                 (mustScan, scansSoon) = (false, false)
                 // A mount that came and went between two scans must not be scanned as the folder.
                 if await absence() != nil { return }
+                // Nor is a directory scanned that is not the one that is watched.
+                if let found = toldRoot ?? nil, found != kept { return }
                 let began = ports.clock.now().monotonic
                 tell(.scanning)
                 guard let isScanned = try await scanned() else { continue }

@@ -16,9 +16,6 @@ from watching import BY_EVENTS, watching
 # P-16: the first scan
 
 
-@pytest.mark.xfail(
-    strict=True, raises=PromiseBroken,
-    reason="P-16: a first scan that could not look into more than 100 folders never ends the time of existing files")
 def test_new_files_are_delivered_though_many_folders_cannot_be_read(world: World) -> None:
     """P-16: the list of unreadable places is cut at 100 entries, and `existing` is closed only if the list is complete."""
     closed = [world.folder / f"closed-{number}" for number in range(101)]

@@ -265,7 +265,7 @@ import Testing
             [seen("a", Sample.observation(1))], in: QueueFixture.weather, lookAgainAfter: .zero, at: QueueFixture.at(5))
         let before = try #require(await queue.settlingDue(at: QueueFixture.at(6).monotonic, limit: 9).first)
         _ = try await queue.noteSeen(
-            [seen("a", Sample.observation(2))], in: QueueFixture.weather, lookAgainAfter: .zero, at: QueueFixture.at(6))
+            [seen("a", Sample.observation(2))], in: QueueFixture.weather, lookAgainAfter: .zero, at: QueueFixture.at(7))
         let look = FileLook(observation: before.observation, links: 1, writers: .nobody)
         try await queue.recordLooks(
             [
@@ -275,8 +275,8 @@ import Testing
                         AdmittedFile(
                             file: before, look: look, table: QueueFixture.table, nameBase: before.path.bytes,
                             disposition: .deliver))
-            ], at: QueueFixture.at(7))
-        let after = try await queue.settlingDue(at: QueueFixture.at(8).monotonic, limit: 9)
+            ], began: QueueFixture.at(6).monotonic, at: QueueFixture.at(8))
+        let after = try await queue.settlingDue(at: QueueFixture.at(9).monotonic, limit: 9)
         #expect(after.map(\.observation) == [Sample.observation(2)])
     }
 

@@ -47,7 +47,7 @@ struct SettlingTests {
             quietFor: 3000, writers: .somebody, verdict: (5, true)),
         Row(name: "writers ignored", waits: false, quietFor: 30, writers: .somebody, verdict: nil),
         Row(name: "writers ignored, short", waits: false, quietFor: 29, writers: .somebody, verdict: (1, false)),
-        Row(name: "quiet zero trusts a lease", quiet: 0, quietFor: 0, writers: .nobody, verdict: nil),
+        Row(name: "quiet zero trusts a lease", quiet: 0, quietFor: 1, writers: .nobody, verdict: nil),
         Row(
             name: "quiet zero waits without a lease", quiet: 0, quietFor: 0, writers: .unavailable, verdict: (2, false)),
         Row(name: "quiet zero without a lease, waited", quiet: 0, quietFor: 2, writers: .unavailable, verdict: nil),
@@ -89,12 +89,13 @@ struct SettlingTests {
             for waits in [true, false] {
                 let policy = SettlePolicy(quiet: .seconds(quiet), waitsForWriters: waits)
                 let now = Self.instant(5000)
-                let again = writers == .nobody ? quiet : max(quiet, 2)
+                let least: Duration = writers == .nobody ? StampGranularity.finest : .seconds(2)
+                let again = max(.seconds(quiet), least)
                 #expect(
                     policy.judge(
                         try Self.file(quietSince: Self.instant(0)), look: Self.look(writers, change), at: now)
                         == .unsettled(
-                            try Self.file(quietSince: now, change), lookAgain: Self.instant(5000 + again)))
+                            try Self.file(quietSince: now, change), lookAgain: now.advanced(by: again)))
             }
         }
     }

@@ -24,6 +24,7 @@ extension Review {
                 report.files = files.count
                 report.problems = unreadable.map { ScanReport.Problem(path: $0, reason: "Permission denied") }
                 report.problemCount = unreadable.count
+                report.unseen = unreadable
                 return report
             }
         }

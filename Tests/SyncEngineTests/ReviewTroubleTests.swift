@@ -72,6 +72,13 @@ struct FailingQueue: DeliveryQueue {
     func folderIdentity(of mapping: MappingID, at folder: FilePath) async throws(Failure) -> FolderIdentity? {
         try await inner.folderIdentity(of: mapping, at: folder)
     }
+    func folderIdentity(of delivery: DeliveryID) async throws(Failure) -> FolderIdentity? {
+        try await inner.folderIdentity(of: delivery)
+    }
+    func fileSystems() async throws(Failure) -> [String: UInt64] { try await inner.fileSystems() }
+    func noteFileSystem(_ name: String, number: UInt64) async throws(Failure) {
+        try await inner.noteFileSystem(name, number: number)
+    }
     func noteFolder(
         _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, now: Moment
     ) async throws(Failure) {
@@ -87,16 +94,20 @@ struct FailingQueue: DeliveryQueue {
         try await inner.closeExisting(of: mapping, exceptBelow: unseen)
     }
     func noteSeen(
-        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment, hastens: Bool
+        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, began: MonotonicInstant,
+        at now: Moment, hastens: Bool
     ) async throws(Failure) -> SeenSummary {
-        try await inner.noteSeen(files, in: mapping, lookAgainAfter: quiet, at: now, hastens: hastens)
+        try await inner.noteSeen(
+            files, in: mapping, lookAgainAfter: quiet, began: began, at: now, hastens: hastens)
     }
     func settlingDue(at now: MonotonicInstant, limit: Int) async throws(Failure) -> [SettlingFile] {
         try await inner.settlingDue(at: now, limit: limit)
     }
     func nextLook() async throws(Failure) -> MonotonicInstant? { try await inner.nextLook() }
-    func recordLooks(_ looks: [SettleOutcome], at now: Moment) async throws(Failure) {
-        try await inner.recordLooks(looks, at: now)
+    func recordLooks(
+        _ looks: [SettleOutcome], began: MonotonicInstant, at now: Moment
+    ) async throws(Failure) {
+        try await inner.recordLooks(looks, began: began, at: now)
     }
     func due(
         at now: MonotonicInstant, tables: Set<TableReference>, excluding excluded: Set<DeliveryID>, limit: Int

@@ -56,6 +56,12 @@ int clinux_watch_directory(int inotify, int directory, uint32_t mask);
 /// The kind of file system that an open file lies on, as statfs(2) numbers it (f_type); 0, or a negative errno.
 int clinux_file_system(int file, uint64_t *kind);
 
+/// Its kind, and its identity as statfs(2) has it in f_fsid; 0, or a negative errno.
+int clinux_file_system_id(int file, uint64_t *kind, uint64_t *identity);
+
+/// The UUID of the XFS file system of an open directory (ioctl_xfs_fsgeometry(2)), 16 bytes; 0, or a negative errno.
+int clinux_xfs_uuid(int directory, unsigned char *uuid);
+
 /// Takes a read lease on `file` (fcntl(2), F_SETLEASE): 0 where the kernel grants it, which it does only while
 /// nobody has the file open for writing or mapped writable. -EAGAIN where somebody has.
 /// A break of the lease is announced with SIGURG, which is ignored by default; the default of SIGIO would be to kill.

@@ -1,7 +1,12 @@
 /// The steps of a watcher whose `InotifySystem.threads` is `stepped`. The caller makes one at a time and decides when.
 extension InotifyFolderWatcher {
     /// Whether `listOnce` would do something.
-    package var hasErrands: Bool { center.state.withLock { $0.hasErrands } }
+    package var hasErrands: Bool {
+        switch center.state.withLock({ $0.pending }) {
+        case .verifyFolders, .retry, .visit, .giveBack: true
+        case .end, nil: false
+        }
+    }
 
     /// Opens, watches and lists one directory, or carries out another errand of the lister. Returns `false` if there
     /// is nothing to do.
@@ -19,11 +24,4 @@ extension InotifyFolderWatcher {
 
     /// How long nothing must come before a directory that left counts as moved out of its folder.
     package static var quietTime: Duration { .milliseconds(Int64(WatchCenter.quietTime)) }
-}
-
-extension WatchState {
-    fileprivate var hasErrands: Bool {
-        agenda.verifiesFolders || agenda.retries || agenda.urgentCount > 0 || !discards.isEmpty
-            || folders.values.contains { $0.walk.map { !$0.rest.isEmpty } ?? false }
-    }
 }

@@ -8,7 +8,8 @@ import SystemPackage
 /// directory costs one watch, about 1.2 KiB in all, nearly all of it the kernel's.
 ///
 /// What it does not promise: a folder whose *parent* is renamed is noticed at the next directory that comes or at the
-/// next mount, not at once; so is a directory that becomes readable, at the next `retryUnwatched`.
+/// next mount, not at once, so whoever watches a folder resolves its path now and then; so is a directory that becomes
+/// readable, at the next `retryUnwatched`.
 public final class InotifyFolderWatcher: FolderWatcher {
     let center: WatchCenter
     private let system: InotifySystem
@@ -120,9 +121,9 @@ extension WatchCenter {
             return FolderWatchStatus(
                 mode: state.mode(of: id, system), watched: state.table.count(of: id), unwatched: folder.unwatched.count,
                 someUnwatched: folder.unwatched.some.compactMap { RelativePath(bytes: $0) },
-                unreadable: folder.setAside.sorted { $0.key.lexicographicallyPrecedes($1.key) }.compactMap {
-                    path, reason in
-                    RelativePath(bytes: path).map { ScanReport.Problem(path: $0, reason: reason) }
+                unreadable: folder.nextToRetry().compactMap { path in
+                    guard let reason = folder.setAside[path] else { return nil }
+                    return RelativePath(bytes: path).map { ScanReport.Problem(path: $0, reason: reason) }
                 })
         }
     }

@@ -50,27 +50,33 @@ extension WatchCenter {
 
     private func nextErrand(_ state: inout WatchState) -> Errand {
         state.agenda.isAsleep = false
-        if state.isStopping { return .end }
-        if state.agenda.verifiesFolders {
+        switch state.pending {
+        case .end:
+            return .end
+        case .verifyFolders:
             state.agenda.verifiesFolders = false
             return .verifyFolders
-        }
-        if state.agenda.retries {
+        case .retry:
             state.agenda.retries = false
             return .retry
+        case .visit:
+            return nextVisit(&state)
+        case .giveBack:
+            state.giveBackDiscards(atMost: 256, system)
+            return .again
+        case nil:
+            state.agenda.isAsleep = true
+            return .sleep
         }
+    }
+
+    private func nextVisit(_ state: inout WatchState) -> Errand {
         let walksWait = state.folders.values.contains { $0.walk != nil }
         if state.agenda.isTurnOfWalks(walksWait), let visit = state.takeFromWalks() {
             return .visit(visit, isOfWalk: true)
         }
         if let visit = state.agenda.takeUrgent() { return .visit(visit, isOfWalk: false) }
-        if let visit = state.takeFromWalks() { return .visit(visit, isOfWalk: true) }
-        if !state.discards.isEmpty {
-            state.giveBackDiscards(atMost: 256, system)
-            return .again
-        }
-        state.agenda.isAsleep = true
-        return .sleep
+        return state.takeFromWalks().map { .visit($0, isOfWalk: true) } ?? .again
     }
 
     private func finish(_ visit: Visit, _ isOfWalk: Bool, _ below: [Visit], _ state: inout WatchState) {
@@ -81,5 +87,28 @@ extension WatchCenter {
             for visit in below { state.add(visit) }
             if state.folders[visit.folder]?.walk == nil { state.tellMode(of: visit.folder, system) }
         }
+    }
+}
+
+extension WatchState {
+    /// A kind of work for the thread that lists.
+    enum PendingErrand {
+        case end
+        case verifyFolders
+        case retry
+        /// Of a directory, by itself or as part of a walk.
+        case visit
+        /// Watches that are not needed any more, to the kernel.
+        case giveBack
+    }
+
+    /// What comes next; `nil`: there is nothing to do.
+    var pending: PendingErrand? {
+        if isStopping { return .end }
+        if agenda.verifiesFolders { return .verifyFolders }
+        if agenda.retries { return .retry }
+        let hasWalk = folders.values.contains { $0.walk.map { !$0.rest.isEmpty } ?? false }
+        if agenda.urgentCount > 0 || hasWalk { return .visit }
+        return discards.isEmpty ? nil : .giveBack
     }
 }

@@ -44,13 +44,14 @@ extension WatchCenter {
             if some.isEmpty && count > 0 || some.contains(where: { hasRoom(for: $0, of: folder) }) {
                 state.withLock { $0.requestWalk(of: id, .watchesRestored) }
             } else {
-                retrySetAside(id, folder.setAside.keys.sorted { $0.lexicographicallyPrecedes($1) })
+                retrySetAside(id, folder.nextToRetry())
             }
         }
     }
 
     private func retrySetAside(_ folder: WatchTable.Folder, _ paths: [[UInt8]]) {
         state.withLock { state in
+            state.folders[folder]?.retriedUpTo = paths.last ?? []
             for path in paths {
                 state.folders[folder]?.setAside[path] = nil
                 var visit = Visit(folder: folder, path: path)

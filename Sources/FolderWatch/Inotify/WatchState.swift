@@ -4,7 +4,8 @@ import SystemPackage
 
 /// A mapped folder being watched.
 struct WatchedFolder {
-    static let mostSetAside = 1000
+    /// How many of the directories that could not be opened are tried again at once.
+    static let mostRetried = 1000
 
     let path: FilePath
     /// Links resolved, for comparing with mount points.
@@ -19,8 +20,20 @@ struct WatchedFolder {
     var unwatched = UnwatchedDirectories()
     /// Directories that could not be opened, and why.
     var setAside: [[UInt8]: String] = [:]
+    /// Those up to here, in the order of their bytes, were tried again last.
+    var retriedUpTo: [UInt8] = []
     var walk: FolderWalk?
     var told: WatchMode = .events
+}
+
+extension WatchedFolder {
+    /// The directories that are next to be tried again.
+    func nextToRetry() -> [[UInt8]] {
+        let sorted = setAside.keys.sorted { $0.lexicographicallyPrecedes($1) }
+        guard sorted.count > Self.mostRetried else { return sorted }
+        let later = sorted.filter { retriedUpTo.lexicographicallyPrecedes($0) }
+        return Array((later + sorted).prefix(Self.mostRetried))
+    }
 }
 
 /// Those that should be watched and are not, as far as it was noticed; every walk counts anew.
@@ -192,7 +205,6 @@ struct WatchState {
     }
 
     mutating func setAside(_ visit: Visit, _ reason: String) {
-        guard let count = folders[visit.folder]?.setAside.count, count < WatchedFolder.mostSetAside else { return }
         folders[visit.folder]?.setAside[visit.path] = reason
     }
 

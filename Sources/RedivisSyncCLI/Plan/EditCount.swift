@@ -69,7 +69,7 @@ struct EditCounter: Sendable {
         }
         do {
             // Places that cannot be looked into hold nothing that could be sent.
-            _ = try await FolderTreeScanner().scan(
+            _ = try await Setup.scanner(comparing: reader).scan(
                 mapping.folder, recursive: mapping.recursive, batchSize: 512,
                 skipsDirectory: { after.directoryIsExcluded($0, in: mapping) },
                 handle: { batch in

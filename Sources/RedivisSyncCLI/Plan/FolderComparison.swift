@@ -38,7 +38,7 @@ struct FolderComparison: Sendable {
         }
         let tally = Tally()
         do {
-            let report = try await FolderTreeScanner().scan(
+            let report = try await Setup.scanner(comparing: reader).scan(
                 mapping.folder, recursive: mapping.recursive, batchSize: 512,
                 skipsDirectory: { configuration.directoryIsExcluded($0, in: mapping) },
                 handle: { batch in

@@ -60,6 +60,15 @@ enum Schema {
                     ALTER TABLE journal ADD COLUMN last INTEGER;
                     """)
         }
+        migrator.registerMigration("9 which directory a file was in") { database in
+            try database.execute(sql: rootsOfDeliveries)
+        }
+        migrator.registerMigration("10 what was noticed when") { database in
+            try database.execute(sql: notices)
+        }
+        migrator.registerMigration("11 numbers of file systems") { database in
+            try database.execute(sql: fileSystems)
+        }
         return migrator
     }
 

@@ -42,6 +42,17 @@ public struct FileCount: Hashable, Sendable {
 }
 
 extension QueueReader {
+    /// The numbers of file systems by name, which observations in the queue carry.
+    public func fileSystems() async throws(Failure) -> [String: UInt64] {
+        try await read { database in
+            // An agent of an earlier version may have written the database.
+            guard try database.tableExists("fileSystem") else { return [:] }
+            return try database.rows("SELECT name, number FROM fileSystem").reduce(into: [:]) { numbers, row in
+                numbers[try row.text(0)] = UInt64(bitPattern: try row.integer(1))
+            }
+        }
+    }
+
     /// Holds what a scan met against the queue, without writing anything.
     /// - Returns: one for each file, in their order.
     public func familiarity(of files: [SeenFile], in mapping: MappingID) async throws(Failure) -> [Familiarity] {

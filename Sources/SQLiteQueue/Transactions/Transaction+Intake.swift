@@ -8,45 +8,56 @@ struct SettlingRow {
 
     static let select = """
         SELECT m.name, s.path, s.device, s.inode, s.size, s.modified, s.changed, s.quietRun, s.quietSince,
-            s.isExisting, s.due
+            s.isExisting, s.due, s.noticed, s.isWritten
         FROM settling AS s JOIN mapping AS m ON m.id = s.mapping
         """
 
     init(_ row: Row) throws {
+        let run = UInt64(bitPattern: try row.integer(7))
         file = SettlingFile(
             mapping: try row.mapping(0), path: try row.path(1), observation: try row.observation(2),
-            quietSince: MonotonicInstant(run: UInt64(bitPattern: try row.integer(7)), nanoseconds: try row.integer(8)),
-            isExisting: try row.flag(9))
+            quietSince: MonotonicInstant(run: run, nanoseconds: try row.integer(8)),
+            noticed: MonotonicInstant(run: run, nanoseconds: try row.integer(11)), isExisting: try row.flag(9),
+            isWritten: try row.flag(12))
         due = try row.integer(10)
     }
 }
 
 extension Transaction {
     func noteSeen(
-        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment, hastens: Bool
+        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, began: MonotonicInstant,
+        at now: Moment, hastens: Bool
     ) throws -> SeenSummary {
         var summary = SeenSummary()
-        let scan = try SeenScan(self, mapping, quiet, now, hastens)
+        let scan = try SeenScan(self, mapping, quiet, began, now, hastens)
         for file in files {
             if try scan.isKnown(file) { summary.known += 1 } else { summary.settling += 1 }
         }
         return summary
     }
 
+    func settlingFile(_ mapping: Int64, _ path: RelativePath) throws -> SettlingFile? {
+        try database.row(
+            SettlingRow.select + " WHERE s.mapping = ? AND s.path = ?", [mapping, path.column]
+        ).map { try SettlingRow($0).file }
+    }
+
+    /// - Parameter file: its two instants are of one run.
     func settle(_ file: SettlingFile, _ mapping: Int64, due: MonotonicInstant) throws {
         try database.run(
             """
             INSERT INTO settling (mapping, path, device, inode, size, modified, changed, quietRun, quietSince, due,
-                isExisting)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                isExisting, noticed, isWritten)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (mapping, path) DO UPDATE SET device = excluded.device, inode = excluded.inode,
                 size = excluded.size, modified = excluded.modified, changed = excluded.changed,
                 quietRun = excluded.quietRun, quietSince = excluded.quietSince, due = excluded.due,
-                isExisting = max(isExisting, excluded.isExisting)
+                isExisting = max(isExisting, excluded.isExisting), noticed = max(noticed, excluded.noticed),
+                isWritten = max(isWritten, excluded.isWritten)
             """,
             [mapping, file.path.column] + file.observation.columns + [
                 Int64(bitPattern: file.quietSince.run), file.quietSince.nanoseconds, max(due.nanoseconds, 0),
-                file.isExisting,
+                file.isExisting, file.noticed.nanoseconds, file.isWritten,
             ])
     }
 }
@@ -58,19 +69,22 @@ private struct SeenScan {
     let number: Int64
     /// Files met now were there before the mapping.
     let isOpen: Bool
-    /// So were those that come to light below these paths.
-    let unseen: Set<RelativePath>
+    /// So were those that come to light in places that the first scan could not see, if there are any.
+    let hasUnseen: Bool
     /// Saves a statement for each known file where nothing settles, as in most scans.
     let hasSettling: Bool
     let due: MonotonicInstant
+    let began: MonotonicInstant
     let now: MonotonicInstant
     let hastens: Bool
 
     var database: Database { transaction.database }
 
     init(
-        _ transaction: Transaction, _ mapping: MappingID, _ quiet: Duration, _ now: Moment, _ hastens: Bool
+        _ transaction: Transaction, _ mapping: MappingID, _ quiet: Duration, _ began: MonotonicInstant, _ now: Moment,
+        _ hastens: Bool
     ) throws {
+        self.began = began
         self.hastens = hastens
         self.transaction = transaction
         self.mapping = mapping
@@ -78,52 +92,65 @@ private struct SeenScan {
         due = now.monotonic.advanced(by: quiet)
         number = try transaction.mappingNumber(mapping)
         isOpen = try transaction.database.existingVerdict(number) == .open
-        unseen = try transaction.database.unseen(number)
+        hasUnseen = try transaction.database.exists("SELECT 1 FROM unseen WHERE mapping = ? LIMIT 1", [number])
         hasSettling = try transaction.database.exists("SELECT 1 FROM settling WHERE mapping = ? LIMIT 1", [number])
     }
 
     func isKnown(_ seen: SeenFile) throws -> Bool {
         let file = try database.fileRow(number, seen.path)
-        if let file, let delivery = file.delivery {
-            if file.observation == seen.observation {
-                if hasSettling { try transaction.dropSettling(number, seen.path) }
-                return true
-            }
-            // What a person told to ignore stays ignored, however it changes.
-            if try database.kind(of: delivery) == "forgotten" {
-                try transaction.setFile(file.id, delivery: delivery, observation: seen.observation)
-                try transaction.dropSettling(number, seen.path)
-                return true
-            }
+        let isForgotten = try file.map { try hasForgotten($0, seen) } ?? false
+        let settling = hasSettling ? try transaction.settlingFile(number, seen.path) : nil
+        let look = PathLook(
+            observation: seen.observation, began: began, isUrgent: hastens,
+            isWritten: seen.isWritten && !isForgotten)
+        let accepted = isForgotten ? seen.observation : file?.delivery == nil ? nil : file?.observation
+        switch SettlingFile.change(of: settling, by: look, accepted: accepted) {
+        case .none where settling != nil: return false
+        case .none: break
+        case .erase: try transaction.dropSettling(number, seen.path)
+        case .hasten:
+            try hasten(seen)
+            return false
+        case .begin:
+            try begin(seen, file)
+            return false
         }
-        try settle(seen, file)
-        return false
+        if isForgotten, let file {
+            try transaction.setFile(file.id, delivery: file.delivery, observation: seen.observation)
+        }
+        return true
     }
 
-    private func settle(_ seen: SeenFile, _ file: FileRow?) throws {
-        let row = try database.row(
-            SettlingRow.select + " WHERE s.mapping = ? AND s.path = ?", [number, seen.path.column])
-        if let row {
-            let settling = try SettlingRow(row).file
-            if settling.observation == seen.observation, settling.quietSince.run == now.run {
-                guard hastens else { return }
-                try database.run(
-                    "UPDATE settling SET due = 0 WHERE mapping = ? AND path = ?", [number, seen.path.column])
-                return
-            }
-        }
+    /// What a person told to ignore stays ignored, however it changes.
+    private func hasForgotten(_ file: FileRow, _ seen: SeenFile) throws -> Bool {
+        guard let delivery = file.delivery, file.observation != seen.observation else { return false }
+        return try database.kind(of: delivery) == "forgotten"
+    }
+
+    private func hasten(_ seen: SeenFile) throws {
+        try database.run(
+            """
+            UPDATE settling SET due = 0, noticed = max(noticed, ?), isWritten = max(isWritten, ?)
+            WHERE mapping = ? AND path = ?
+            """, [began.nanoseconds, seen.isWritten, number, seen.path.column])
+    }
+
+    private func begin(_ seen: SeenFile, _ file: FileRow?) throws {
         let wasExisting = try file.map { try database.isUnjudgedExisting($0, seen.observation) } ?? false
         try transaction.settle(
             SettlingFile(
-                mapping: mapping, path: seen.path, observation: seen.observation, quietSince: now,
-                isExisting: isOpen || wasExisting || wasUnseen(seen.path)),
+                mapping: mapping, path: seen.path, observation: seen.observation, quietSince: now, noticed: began,
+                isExisting: try isOpen || wasExisting || wasUnseen(seen.path), isWritten: seen.isWritten),
             number, due: due)
     }
 
-    private func wasUnseen(_ path: RelativePath) -> Bool {
-        let slash = UInt8(ascii: "/")
-        return unseen.contains { place in
-            path == place || path.bytes.starts(with: place.bytes + [slash])
+    /// Whether the path, or a directory above it, is among the unseen places.
+    private func wasUnseen(_ path: RelativePath) throws -> Bool {
+        guard hasUnseen else { return false }
+        let slashes = path.bytes.indices.filter { path.bytes[$0] == UInt8(ascii: "/") }
+        return try (slashes + [path.bytes.count]).contains { end in
+            try database.exists(
+                "SELECT 1 FROM unseen WHERE mapping = ? AND path = ?", [number, Array(path.bytes[..<end]).column])
         }
     }
 }

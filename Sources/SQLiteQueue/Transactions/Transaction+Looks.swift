@@ -2,28 +2,30 @@ import GRDB
 import SyncCore
 
 extension Transaction {
-    func recordLooks(_ looks: [SettleOutcome], at now: Moment) throws {
+    func recordLooks(_ looks: [SettleOutcome], began: MonotonicInstant, at now: Moment) throws {
         for look in looks {
             switch look {
             case .lookAgain(let file, let due):
-                try settle(file, try mappingNumber(file.mapping), due: due)
+                let mapping = try mappingNumber(file.mapping)
+                if try !isOvertaken(file.path, mapping, began) {
+                    try settle(file.noticed(at: began), mapping, due: due)
+                }
             case .drop(let file):
                 let mapping = try mappingNumber(file.mapping)
-                if try !isOvertaken(file, mapping) { try drop(file.path, mapping) }
+                if try !isOvertaken(file.path, mapping, began) { try drop(file.path, mapping) }
             case .admit(let admitted):
                 let mapping = try mappingNumber(admitted.file.mapping)
-                if try !isOvertaken(admitted.file, mapping) { try dropSettling(mapping, admitted.file.path) }
+                let path = admitted.file.path
+                if try !isOvertaken(path, mapping, began) { try dropSettling(mapping, path) }
                 try admit(admitted, mapping, at: now.wall)
             }
         }
     }
 
-    /// Whether another file has been seen at the path since this one was looked at, as by an event: that one is only
-    /// told once, and settles on.
-    private func isOvertaken(_ file: SettlingFile, _ mapping: Int64) throws -> Bool {
-        try database.row(
-            SettlingRow.select + " WHERE s.mapping = ? AND s.path = ?", [mapping, file.path.column]
-        ).map { try SettlingRow($0).file.observation != file.observation } ?? false
+    /// Whether something was noticed at the path since the look at it began, as by an event: that is told only once,
+    /// and settles on.
+    private func isOvertaken(_ path: RelativePath, _ mapping: Int64, _ began: MonotonicInstant) throws -> Bool {
+        try settlingFile(mapping, path).map { !$0.isOlder(thanLookBegunAt: began) } ?? false
     }
 
     /// A path that is gone again before anything was admitted leaves nothing behind.

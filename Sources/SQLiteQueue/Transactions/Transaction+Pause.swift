@@ -163,6 +163,12 @@ extension Database {
         return FolderIdentity(device: UInt64(bitPattern: device), inode: UInt64(bitPattern: inode))
     }
 
+    func folderIdentity(of delivery: DeliveryID) throws -> FolderIdentity? {
+        let found = try row("SELECT rootDevice, rootInode FROM delivery WHERE id = ?", [delivery.value])
+        guard let device = try found?.optionalInteger(0), let inode = try found?.optionalInteger(1) else { return nil }
+        return FolderIdentity(device: UInt64(bitPattern: device), inode: UInt64(bitPattern: inode))
+    }
+
     func pauses() throws -> Pauses {
         var pauses = Pauses()
         // An agent of an earlier version may be running beside the command that reads.

@@ -45,6 +45,7 @@ public protocol DeliveryQueue: Sendable {
         _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, now: Moment
     ) async throws(Failure)
 
+<<<<<<< HEAD
     /// Notes that what lay on a device cannot be reached below a mapping's folder now, or can again. Meanwhile no transfer
     /// of such a file begins.
     ///
@@ -52,15 +53,29 @@ public protocol DeliveryQueue: Sendable {
     func noteDevice(
         _ device: UInt64, isAway: Bool, of mapping: MappingID, now: Moment
     ) async throws(Failure)
+=======
+    /// Which directory the folder of a delivery's mapping was when its file was admitted; `nil` where nobody knows.
+    func folderIdentity(of delivery: DeliveryID) async throws(Failure) -> FolderIdentity?
+
+    /// The numbers of file systems by name (`FileSystemNumbers`).
+    func fileSystems() async throws(Failure) -> [String: UInt64]
+
+    /// Keeps the number of a file system for good.
+    func noteFileSystem(_ name: String, number: UInt64) async throws(Failure)
+>>>>>>> watch
 
     // MARK: Intake
 
-    /// Notes what a scan saw. A file whose observation is known needs nothing; others begin to settle, and those that
-    /// already settle with the same observation go on.
+    /// Notes what a scan or an event saw. A file whose observation is known needs nothing; others begin to settle, and
+    /// those that already settle with the same observation go on. What was noticed after the look began stays as it is
+    /// (`SettlingFile.change`).
     ///
-    /// - Parameter hastens: whether those are looked at again at once; something was heard of them.
+    /// - Parameters:
+    ///   - began: an instant before the first `stat` of these files.
+    ///   - hastens: whether those that settle are looked at again at once; something was heard of them.
     func noteSeen(
-        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment, hastens: Bool
+        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, began: MonotonicInstant,
+        at now: Moment, hastens: Bool
     ) async throws(Failure) -> SeenSummary
 
     /// Files whose next look is due, at most `limit`.
@@ -70,7 +85,10 @@ public protocol DeliveryQueue: Sendable {
     func nextLook() async throws(Failure) -> MonotonicInstant?
 
     /// Writes the verdicts of a batch of looks: settled files are admitted, others look again, gone ones are dropped.
-    func recordLooks(_ looks: [SettleOutcome], at now: Moment) async throws(Failure)
+    /// What was noticed at a path after the looks began settles on.
+    ///
+    /// - Parameter began: an instant before the first of these looks.
+    func recordLooks(_ looks: [SettleOutcome], began: MonotonicInstant, at now: Moment) async throws(Failure)
 
     // MARK: Deliveries
 
@@ -155,11 +173,18 @@ public protocol DeliveryQueue: Sendable {
 }
 
 extension DeliveryQueue {
-    /// What a scan saw.
+    /// What was seen just now, by a scan if nothing else is said.
     public func noteSeen(
-        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment
+        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment,
+        hastens: Bool = false
     ) async throws(Failure) -> SeenSummary {
-        try await noteSeen(files, in: mapping, lookAgainAfter: quiet, at: now, hastens: false)
+        try await noteSeen(
+            files, in: mapping, lookAgainAfter: quiet, began: now.monotonic, at: now, hastens: hastens)
+    }
+
+    /// The verdicts of looks that were made just now.
+    public func recordLooks(_ looks: [SettleOutcome], at now: Moment) async throws(Failure) {
+        try await recordLooks(looks, began: now.monotonic, at: now)
     }
 
     /// After a scan that saw everything.

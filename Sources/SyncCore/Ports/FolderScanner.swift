@@ -7,6 +7,9 @@ public protocol FolderScanner: Sendable {
     /// no regular file is passed over. A directory that cannot be read is reported in the result and does not stop
     /// the rest.
     ///
+    /// The files of a batch are looked at after `handle` returned for the batch before it, so that whoever handles them
+    /// knows an instant before their `stat`s.
+    ///
     /// - Parameter skipsDirectory: asked once for each directory below the folder; where true it is not entered.
     /// - Throws: `Failure` of kind `unreadable` or `sourceGone` where the folder itself cannot be listed, and
     ///   whatever `handle` throws.
@@ -24,6 +27,9 @@ public struct ScanReport: Hashable, Sendable {
     public var problems: [Problem] = []
     /// How many there were in all.
     public var problemCount = 0
+    /// All places that could not be looked at: a file, or a directory for everything below it. People are told of some
+    /// of them; what is decided hangs on all.
+    public var unseen: [RelativePath] = []
 
     public struct Problem: Hashable, Sendable {
         public let path: RelativePath

@@ -31,7 +31,8 @@ public protocol SourceReader: Sendable {
 
 /// Which directory something is, as long as its file system is not mounted anew.
 public struct FolderIdentity: Hashable, Sendable {
-    /// `st_dev`.
+    /// The number of its file system; `st_dev` as the kernel tells it, a number that outlasts remounts in the queue
+    /// (`FileSystemNumbers`).
     public let device: UInt64
     /// `st_ino`.
     public let inode: UInt64
@@ -47,10 +48,14 @@ public struct FolderRoot: Hashable, Sendable {
     public let identity: FolderIdentity
     /// Whether it has no entry at all.
     public let isEmpty: Bool
+    /// What the kernel says now: every program sees it alike.
+    public let directory: FolderIdentity
 
-    public init(_ identity: FolderIdentity, isEmpty: Bool) {
+    /// - Parameter directory: `identity` where nothing else is given.
+    public init(_ identity: FolderIdentity, isEmpty: Bool, directory: FolderIdentity? = nil) {
         self.identity = identity
         self.isEmpty = isEmpty
+        self.directory = directory ?? identity
     }
 }
 

@@ -40,11 +40,14 @@ public struct SeenFile: Hashable, Sendable {
     public let observation: FileObservation
     /// `st_nlink`: above 1 the file has another name somewhere, so its content is known before anything is sent.
     public let links: UInt64
+    /// Whether an event told of somebody who could write to it.
+    public let isWritten: Bool
 
-    public init(path: RelativePath, observation: FileObservation, links: UInt64) {
+    public init(path: RelativePath, observation: FileObservation, links: UInt64, isWritten: Bool = false) {
         self.path = path
         self.observation = observation
         self.links = links
+        self.isWritten = isWritten
     }
 }
 

@@ -1,7 +1,7 @@
 /// The events of one folder that nobody has taken yet, in order, and never more than a bound.
 ///
 /// While events wait, a later one about a path takes the place of an earlier one about it: whoever looks at the path
-/// sees the outcome of both. Beyond the bound all of them give way to one `mustRescan`.
+/// sees the outcome of both. That somebody wrote stays told, though: a look may not see that. Beyond the bound all of them give way to one `mustRescan`.
 public struct FolderEventBacklog: Sendable {
     private let mostEvents: Int
     private let mostBytes: Int
@@ -55,6 +55,7 @@ public struct FolderEventBacklog: Sendable {
     private mutating func appendAboutFile(_ event: FolderEvent, _ path: RelativePath) {
         guard !isCollapsed else { return }
         if let place = places[path] {
+            if case (.closedAfterWriting, .appeared) = (events[place - base], event) { return }
             events[place - base] = event
             return
         }

@@ -1,6 +1,7 @@
 /// When a file is whole: unchanged for the quiet time, and nobody known to have it open for writing.
 public struct SettlePolicy: Hashable, Codable, Sendable {
-    /// The quiet time between two equal observations. Zero trusts a granted lease alone.
+    /// The quiet time between two equal observations. Zero trusts a granted lease, and the file system's stamps as far
+    /// as they can tell two writes apart (`StampGranularity`).
     public let quiet: Duration
     /// Whether to wait while somebody has the file open for writing.
     public let waitsForWriters: Bool
@@ -16,70 +17,50 @@ public struct SettlePolicy: Hashable, Codable, Sendable {
         self.waitsForWriters = waitsForWriters
     }
 
+    /// How soon a file that begins to settle is looked at again.
+    public var firstPause: Duration { max(quiet, StampGranularity.finest) }
+
     /// - Parameters:
     ///   - file: what was known before this look.
     ///   - look: what the file is now; `nil` where it is gone or no regular file any more.
-    ///   - now: the monotonic clock.
-    public func judge(_ file: SettlingFile, look: FileLook?, at now: MonotonicInstant) -> SettleVerdict {
+    ///   - began: an instant before this look's `stat`; `now` if nothing else is given.
+    ///   - now: the monotonic clock, after this look.
+    public func judge(
+        _ file: SettlingFile, look: FileLook?, began: MonotonicInstant? = nil, at now: MonotonicInstant
+    ) -> SettleVerdict {
         guard let look else { return .gone }
         guard look.observation == file.observation else {
             return .unsettled(
-                SettlingFile(
-                    mapping: file.mapping, path: file.path, observation: look.observation, quietSince: now,
-                    isExisting: file.isExisting),
-                lookAgain: now.advanced(by: requiredQuiet(look.writers)))
+                file.restarted(with: look.observation, at: now),
+                lookAgain: now.advanced(by: requiredQuiet(look)))
         }
         switch look.writers {
         case .somebody where waitsForWriters:
             // The quiet time begins anew when the writer is gone: what it wrote last may not show in stat yet.
             return .unsettled(
-                SettlingFile(
-                    mapping: file.mapping, path: file.path, observation: look.observation, quietSince: now,
-                    isExisting: file.isExisting),
+                file.restarted(with: look.observation, at: now),
                 lookAgain: now.advanced(by: max(Self.writerRecheck, quiet)))
         case .somebody, .nobody, .unavailable:
             break
         }
-        let quietEnds = file.quietSince.advanced(by: requiredQuiet(look.writers))
+        let quietEnds = file.quietSince.advanced(by: requiredQuiet(look))
         // An instant of another run says nothing about how long the file was quiet: begin again.
-        guard let reached = now.reached(quietEnds) else {
-            let fresh = SettlingFile(
-                mapping: file.mapping, path: file.path, observation: look.observation, quietSince: now,
-                isExisting: file.isExisting)
-            return .unsettled(fresh, lookAgain: now.advanced(by: requiredQuiet(look.writers)))
+        guard let reached = (began ?? now).reached(quietEnds) else {
+            return .unsettled(
+                file.restarted(with: look.observation, at: now),
+                lookAgain: now.advanced(by: requiredQuiet(look)))
         }
         return reached
             ? .settled(look)
-            : .unsettled(file, lookAgain: quietEnds)
+            : .unsettled(file, lookAgain: now.reached(quietEnds) == true ? now : quietEnds)
     }
 
-    private func requiredQuiet(_ writers: WriterProbe) -> Duration {
-        switch writers {
-        case .nobody: quiet
-        case .somebody, .unavailable: max(quiet, Self.quietWithoutLease)
+    private func requiredQuiet(_ look: FileLook) -> Duration {
+        let proof = max(quiet, StampGranularity.proofTime(of: look.observation))
+        return switch look.writers {
+        case .nobody: proof
+        case .somebody, .unavailable: max(proof, Self.quietWithoutLease)
         }
-    }
-}
-
-/// A file on its way to being settled.
-public struct SettlingFile: Hashable, Sendable {
-    public let mapping: MappingID
-    public let path: RelativePath
-    public let observation: FileObservation
-    /// Since when this observation has not changed, as far as we looked.
-    public let quietSince: MonotonicInstant
-    /// Whether it was there when the mapping was first loaded, so that `existing` decides about it.
-    public let isExisting: Bool
-
-    public init(
-        mapping: MappingID, path: RelativePath, observation: FileObservation, quietSince: MonotonicInstant,
-        isExisting: Bool
-    ) {
-        self.mapping = mapping
-        self.path = path
-        self.observation = observation
-        self.quietSince = quietSince
-        self.isExisting = isExisting
     }
 }
 

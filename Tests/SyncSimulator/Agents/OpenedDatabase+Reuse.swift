@@ -4,8 +4,9 @@ import SQLiteQueue
 extension OpenedDatabase {
     /// Each before those that it refers to; what triggers count, after what is counted.
     private static let tables = [
-        "unseen", "twin", "secondLook", "adoption", "baseline", "receipt", "journal", "settling", "deliveredTotal",
-        "delivery", "file", "listing", "remoteUpload", "rowCount", "destination", "remoteTable", "mapping", "meta",
+        "fileSystem", "unseen", "twin", "secondLook", "adoption", "baseline", "receipt", "journal", "settling",
+        "deliveredTotal", "delivery", "file", "listing", "remoteUpload", "rowCount", "destination", "remoteTable",
+        "mapping", "meta",
         "apiFact",
     ]
 

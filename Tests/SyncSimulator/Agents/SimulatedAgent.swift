@@ -174,10 +174,11 @@ final class AgentProcess: @unchecked Sendable {
         let watcher = try KernelWatcher(kernel, gate: gate, clock: clock, readSize: 4096)
         self.watcher = watcher
         let jitter = Drawn(world.chance.stream("jitter", owner))
+        let sources = KernelSourceReader(kernel, gate: gate)
         let ports = EnginePorts(
             clock: clock, scanner: KernelScanner(kernel, gate: gate, batchSize: 4),
-            sources: KernelSourceReader(kernel, gate: gate), queue: guarded(queue), remote: connection,
-            random: { jitter.fraction() })
+            sources: sources, queue: guarded(queue), remote: connection,
+            random: { jitter.fraction() }, naming: sources)
         let run = AgentRun(
             configuration: live.current, ports: ports, watcher: watcher, host: agent.name,
             observer: { [weak self] report in self?.observe(report) })

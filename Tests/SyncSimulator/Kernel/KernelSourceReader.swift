@@ -135,17 +135,20 @@ package struct KernelSourceReader: SourceReader {
     }
 
     package func device(above path: RelativePath, in folder: FilePath) async -> UInt64? {
-        try? await answered(.device, path) { () throws(Failure) in
-            var nearest = try place(folder)
-            let root = nearest
-            for (index, byte) in path.bytes.enumerated() where byte == UInt8(ascii: "/") {
-                guard let found = try? process.kernel.inode(at: Array(path.bytes[..<index]), beneath: root),
-                    found.isDirectory
-                else { break }
-                nearest = found
-            }
-            return nearest.device.number
+        try? await answered(.device, path) { () throws(Failure) in try nearest(above: path, folder).device.number }
+    }
+
+    private func nearest(above path: RelativePath?, _ folder: FilePath) throws(Failure) -> VirtualInode {
+        let root = try place(folder)
+        guard let path else { return root }
+        var nearest = root
+        for (index, byte) in path.bytes.enumerated() where byte == UInt8(ascii: "/") {
+            guard let found = try? process.kernel.inode(at: Array(path.bytes[..<index]), beneath: root),
+                found.isDirectory
+            else { break }
+            nearest = found
         }
+        return nearest
     }
 
     private func answered<Value>(
@@ -155,5 +158,14 @@ package struct KernelSourceReader: SourceReader {
         let value = try body()
         try await gate.answer(call, path)
         return value
+    }
+}
+
+extension KernelSourceReader: FileSystemNaming {
+    package func fileSystem(above path: RelativePath?, in folder: FilePath) async -> NamedFileSystem? {
+        try? await answered(.device, path) { () throws(Failure) in
+            let device = try nearest(above: path, folder).device
+            return NamedFileSystem(device: device.number, name: device.name)
+        }
     }
 }

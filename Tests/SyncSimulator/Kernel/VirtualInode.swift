@@ -121,6 +121,8 @@ final class VirtualEntry {
 package final class VirtualDevice {
     /// `st_dev`. Another one after some remounts.
     package internal(set) var number: UInt64
+    /// What is made of its UUID: the same for good.
+    var name: String? { root.map { "uuid:\($0.instance)" } }
     /// `f_type` of `man 2 statfs`.
     package let fileSystem: UInt64
     /// Nanoseconds of which all stamps are multiples.

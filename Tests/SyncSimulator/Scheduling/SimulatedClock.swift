@@ -58,7 +58,7 @@ package final class HostTime: @unchecked Sendable {
 
     /// When the world begins: nanoseconds since the boot of its machines, and milliseconds since 1970.
     package static let boot: Int64 = 1_000_000_000
-    package static let epoch: Int64 = 1_700_000_000_000
+    package static let epoch: Int64 = 1_700_000_000_337
 
     /// By how much it is ahead, in milliseconds.
     package var offset: Int64 = 0

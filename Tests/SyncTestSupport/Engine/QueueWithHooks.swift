@@ -96,6 +96,16 @@ public final class QueueWithHooks: DeliveryQueue {
         }
     }
 
+    public func folderIdentity(of delivery: DeliveryID) async throws(Failure) -> FolderIdentity? {
+        try await around(.folderIdentity) { () throws(Failure) in try await base.folderIdentity(of: delivery) }
+    }
+
+    public func fileSystems() async throws(Failure) -> [String: UInt64] { try await base.fileSystems() }
+
+    public func noteFileSystem(_ name: String, number: UInt64) async throws(Failure) {
+        try await around(.noteFolder) { () throws(Failure) in try await base.noteFileSystem(name, number: number) }
+    }
+
     public func noteFolder(
         _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, now: Moment
     ) async throws(Failure) {
@@ -123,10 +133,12 @@ public final class QueueWithHooks: DeliveryQueue {
     }
 
     public func noteSeen(
-        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, at now: Moment, hastens: Bool
+        _ files: [SeenFile], in mapping: MappingID, lookAgainAfter quiet: Duration, began: MonotonicInstant,
+        at now: Moment, hastens: Bool
     ) async throws(Failure) -> SeenSummary {
         try await around(.noteSeen) { () throws(Failure) in
-            try await base.noteSeen(files, in: mapping, lookAgainAfter: quiet, at: now, hastens: hastens)
+            try await base.noteSeen(
+                files, in: mapping, lookAgainAfter: quiet, began: began, at: now, hastens: hastens)
         }
     }
 
@@ -138,8 +150,12 @@ public final class QueueWithHooks: DeliveryQueue {
         try await around(.nextLook) { () throws(Failure) in try await base.nextLook() }
     }
 
-    public func recordLooks(_ looks: [SettleOutcome], at now: Moment) async throws(Failure) {
-        try await around(.recordLooks) { () throws(Failure) in try await base.recordLooks(looks, at: now) }
+    public func recordLooks(
+        _ looks: [SettleOutcome], began: MonotonicInstant, at now: Moment
+    ) async throws(Failure) {
+        try await around(.recordLooks) { () throws(Failure) in
+            try await base.recordLooks(looks, began: began, at: now)
+        }
     }
 
     public func due(
