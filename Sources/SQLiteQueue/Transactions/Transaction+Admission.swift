@@ -15,6 +15,10 @@ extension Transaction {
         case .restart(let state, let note):
             guard let row else { return }
             try restart(row, as: state, admitted, note, at: now)
+        case .disturb:
+            guard let row else { return }
+            try database.run(
+                "UPDATE delivery SET revision = revision + 1 WHERE id = ? AND work IS NOT NULL", [row.id])
         case .keep(let state, let note):
             guard let row else { return }
             try setFile(file, delivery: row.id, observation: admitted.look.observation)

@@ -5,13 +5,9 @@ extension Transaction {
     func beginRun(_ mappings: [Mapping]) throws {
         // Instants of an earlier run mean nothing now: what waited is due, what settled begins anew.
         try database.run("UPDATE delivery SET due = 0 WHERE work IN (2, 4) AND due <> 0")
-<<<<<<< HEAD
         try database.run("UPDATE delivery SET due = 0 WHERE behind IS NOT NULL AND due <> 0")
         try database.run("UPDATE delivery SET behind = NULL WHERE behind IS NOT NULL")
-        try database.run("UPDATE settling SET quietRun = 0, quietSince = 0, due = 0")
-=======
         try database.run("UPDATE settling SET quietRun = 0, quietSince = 0, noticed = 0, due = 0")
->>>>>>> watch
         try forgetAbsences()
         try takeUp(mappings, run: nil)
     }
@@ -41,49 +37,7 @@ extension Transaction {
             """, [number])
     }
 
-<<<<<<< HEAD
-    func closeExisting(of mapping: MappingID, exceptBelow unseen: [RelativePath]) throws {
-=======
-    /// The mapping's table changed: what has no session yet goes to the new one. A content that was judged against
-    /// the old table is examined again.
-    private func moveUnsent(of mapping: Mapping, _ number: Int64) throws {
-        let destination = try destinationNumber(mapping.table)
-        // Asked of the counts first: at most starts there is nothing to move, and there may be a million rows queued.
-        let hasStale = try database.exists(
-            """
-            SELECT 1 FROM rowCount WHERE mapping = ? AND destination NOT IN (0, ?) AND state IN ('queued', 'waiting')
-                AND count > 0 LIMIT 1
-            """, [number, destination])
-        guard hasStale else { return }
-        let stale = try database.rows(
-            DeliveryRow.select + """
-                 WHERE d.mapping = ? AND d.public IN ('queued', 'waiting') AND d.kind = 'pending'
-                AND d.destination <> ?
-                """, [number, destination])
-        for row in stale {
-            guard let moved = try? DeliveryRow(row) else { continue }
-            let admission: Admission = moved.isExisting ? .existing : moved.delivery.content == nil ? .fresh : .examine
-            if moved.delivery.content != nil {
-                guard try !hasProvisional(moved.file) else { continue }
-            }
-            try database.run("DELETE FROM adoption WHERE delivery = ?", [moved.id])
-            try database.run(
-                """
-                UPDATE delivery SET destination = ?, remoteTable = NULL, uploadName = NULL, contentSize = NULL,
-                    sha256 = NULL, md5 = NULL WHERE id = ?
-                """, [destination, moved.id])
-            try setState(
-                .working(.pending(admission)), of: moved, resettingTally: true,
-                note: "the mapping's table is now \(mapping.table)", at: moved.updated)
-        }
-    }
-
-    private func hasProvisional(_ file: Int64) throws -> Bool {
-        try database.exists("SELECT 1 FROM delivery WHERE file = ? AND sha256 IS NULL", [file])
-    }
-
     func closeExisting(of mapping: MappingID, exceptBelow places: [RelativePath]) throws {
->>>>>>> watch
         let number = try mappingNumber(mapping)
         let isFirst = try database.existingVerdict(number) == .open
         try database.run("UPDATE mapping SET existing = 'closed' WHERE id = ? AND existing <> 'closed'", [number])

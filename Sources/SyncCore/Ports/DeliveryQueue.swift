@@ -45,7 +45,6 @@ public protocol DeliveryQueue: Sendable {
         _ identity: FolderIdentity?, of mapping: MappingID, at folder: FilePath, now: Moment
     ) async throws(Failure)
 
-<<<<<<< HEAD
     /// Notes that what lay on a device cannot be reached below a mapping's folder now, or can again. Meanwhile no transfer
     /// of such a file begins.
     ///
@@ -53,7 +52,7 @@ public protocol DeliveryQueue: Sendable {
     func noteDevice(
         _ device: UInt64, isAway: Bool, of mapping: MappingID, now: Moment
     ) async throws(Failure)
-=======
+
     /// Which directory the folder of a delivery's mapping was when its file was admitted; `nil` where nobody knows.
     func folderIdentity(of delivery: DeliveryID) async throws(Failure) -> FolderIdentity?
 
@@ -62,7 +61,6 @@ public protocol DeliveryQueue: Sendable {
 
     /// Keeps the number of a file system for good.
     func noteFileSystem(_ name: String, number: UInt64) async throws(Failure)
->>>>>>> watch
 
     // MARK: Intake
 

@@ -18,6 +18,9 @@ public struct PathFacts: Hashable, Sendable {
 public enum Admitting: Hashable, Sendable {
     /// It is what the queue knows it to be.
     case nothing
+    /// Somebody may have written to it without a trace in `stat` while it is read or sent: whoever does that finds the
+    /// row moved on, and proves what was sent before it goes on.
+    case disturb
     /// It stays ignored, by hand or by a rule; the observation is accepted.
     case accept
     /// The row that the path has, whose content is not known yet, begins anew.
@@ -35,7 +38,7 @@ extension Versions {
     public static func admit(_ file: AdmittedFile, _ facts: PathFacts) -> Admitting {
         // Without a version the path is new, or was given up before its content was known.
         guard let current = facts.current else { return inserting(file, facts, isChange: facts.hasContent) }
-        if facts.accepted == file.look.observation { return .nothing }
+        if facts.accepted == file.look.observation { return rewritten(current, file, facts) }
         if staysIgnored(current, file) { return .accept }
         if let state = keptSending(current, file) {
             return .keep(state, note: "settled again: its mode, owner or links changed")
@@ -70,6 +73,12 @@ extension Versions {
         if let sent = followed(file, facts) { return .follow(sent, note: "moved here from \(sent.path)") }
         let (state, note) = admission(of: file, facts, isChange: isChange)
         return .insert(state, note: note)
+    }
+
+    /// The file looks as it did. Where it was written to all the same, a content that is known is read again.
+    private static func rewritten(_ current: Delivery, _ file: AdmittedFile, _ facts: PathFacts) -> Admitting {
+        guard file.file.isWritten, !staysIgnored(current, file) else { return .nothing }
+        return current.content == nil ? .disturb : inserting(file, facts, isChange: true)
     }
 
     private static func staysIgnored(_ current: Delivery, _ file: AdmittedFile) -> Bool {

@@ -87,30 +87,20 @@ extension SimulatedState {
         }
     }
 
-<<<<<<< HEAD
     /// The deliveries that are still on their way, each with the last line of its journal.
+    ///
+    /// What lies in another directory than the one that the folder's path leads to waits for as long as that lasts.
     func openDeliveries() -> [(path: String, state: String, reason: String)] {
         read([]) { database in
             let rows = try Row.fetchAll(
-=======
-    /// The first delivery that is still on its way, and the last line of its journal.
-    ///
-    /// What lies in another directory than the one that the folder's path leads to waits for as long as that lasts.
-    func openDelivery() -> (path: String, state: String, reason: String)? {
-        read(nil) { database in
-            let row = try Row.fetchOne(
->>>>>>> watch
                 try database.cachedStatement(
                     sql: """
                         SELECT f.path, d.public, (SELECT note FROM journal WHERE delivery = d.id ORDER BY id DESC LIMIT 1)
                         FROM delivery AS d JOIN file AS f ON f.id = d.file
                         WHERE d.public IN ('queued', 'uploading', 'registering', 'importing', 'waiting')
-<<<<<<< HEAD
-=======
                             AND NOT (d.rootInode IS NOT NULL AND EXISTS (
                                 SELECT 1 FROM mapping AS m WHERE m.id = d.mapping
-                                    AND (m.folderDevice, m.folderInode) <> (d.rootDevice, d.rootInode))) LIMIT 1
->>>>>>> watch
+                                    AND (m.folderDevice, m.folderInode) <> (d.rootDevice, d.rootInode)))
                         """))
             return rows.map { row in
                 let (path, note): (Data, String?) = (row[0], row[2])
