@@ -119,7 +119,8 @@ extension Delivery {
         case .renamed(let name):
             var next = self
             next.tally.resends = next.tally.resends.incremented
-            return next.tally.resends > 1
+            // Once a doubt about it has found nothing, and what was sent then got another name too.
+            return next.tally.resends > 1 && tally.leftInline == .lost
                 ? next.moved(to: .parked(.nameTaken(name)), "parked: its name is taken")
                 // A name is made of path and content, so this content is on the table, or was: another agent may have
                 // registered it, and the list may not show it yet.

@@ -141,6 +141,8 @@ extension Oracle {
             guard all.count > 1 else { continue }
             // What was released cannot be taken off any more, and is told.
             guard all.contains(where: { $0.place == .draft }) else { continue }
+            // One that is not the file and shares the address of one that is cannot be taken off alone: it is told too.
+            guard !world.redivis.reading.urisByName || !all.contains(where: \.hasWrongMD5) else { continue }
             return (.twiceForGood, all.map { "\($0.name) #\($0.number) by \($0.owner)" }.joined(separator: ", "))
         }
         return nil
