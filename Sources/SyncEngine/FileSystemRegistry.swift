@@ -172,5 +172,6 @@ private struct NumberedSource: OpenSource {
     func read(to end: Int64) async -> SourceSlices { await base.read(to: end) }
     func prefixDigest(at offset: Int64) async -> PrefixDigest? { await base.prefixDigest(at: offset) }
     func content() async -> Content { await base.content() }
+    func endsHere() async throws(Failure) -> Bool { try await base.endsHere() }
     func close() async { await base.close() }
 }

@@ -50,7 +50,9 @@ extension Transaction {
             UPDATE delivery SET remoteTable = NULL, uploadName = NULL, contentSize = NULL, sha256 = NULL, md5 = NULL
             WHERE id = ?
             """, [row.id])
-        try setState(state, of: row, resettingTally: true, note: "its table is now \(key)", at: now)
+        // What may have been posted to the other table is no doubt about this one.
+        try write(stored(state, Delivery.Tally(), mapping: row.mapping), over: row.id, at: now)
+        try note("its table is now \(key)", delivery: row.id, file: row.file, at: now)
     }
 
     private func send(_ id: Int64, to destination: Int64, _ table: TableReference, at now: Timestamp) throws {
