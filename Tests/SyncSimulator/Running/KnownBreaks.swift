@@ -23,7 +23,7 @@ extension KnownBreak {
             number: "N-33", words: "`existing` judges by a list that left the file's upload out", rules: [.untrueReason]
         ) { script, violation in
             script.redivis["omits"] != nil && violation.says("though the table has just this upload")
-        },
+        }
     ]
 }
 
