@@ -1,7 +1,7 @@
-"""Known breaks of the contract: each test states what must hold, and fails today.
+"""Breaks of the contract that a review found: each test states what must hold.
 
-P-01 to P-23 number the breaks. Remove the mark of a test when you fix its break: the marks are strict, so a marked test
-that passes fails the run. Breaks that need many rows are in test_known_breaks_at_scale.py.
+P-01 to P-23 number the breaks; docs/testing.md says where each is tested. A break that is known and not fixed yet gets a
+strict xfail mark. Breaks that need many rows are in test_known_breaks_at_scale.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Known breaks that show with many rows: each test states what must hold, and fails today.
+"""Breaks of the contract that show with many rows: each test states what must hold.
 
-As in test_known_breaks.py, remove the mark of a test when you fix its break. Costs are compared within one run of the
-agent, because the machine may be busy. With REDIVIS_SYNC_FULL the larger of the two sizes is used.
+Costs are compared within one run of the agent, because the machine may be busy. With REDIVIS_SYNC_FULL the larger of the
+two sizes is used.
 """
 
 from __future__ import annotations

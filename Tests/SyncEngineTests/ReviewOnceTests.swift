@@ -84,15 +84,16 @@ extension Review {
                 fixture.remote.plant([UInt8(number)], named: "other\(number).csv", on: ReviewFixture.table)
             }
             try fixture.write("a/one.csv", [1, 2, 3])
-            let asked = Mutex(0)
-            let broken = WatchedRemote(inner: fixture.remote) { operation, _ throws(Failure) in
-                guard operation == .uploads else { return }
-                let isThird = asked.withLock { count in
-                    count += 1
-                    return count.isMultiple(of: 3)
-                }
-                if isThird { throw Failure(.transient, scope: .agent, "500") }
-            }
+            let met = Mutex<[String?]>([])
+            let broken = WatchedRemote(
+                inner: fixture.remote,
+                onPage: { page throws(Failure) in
+                    let number = met.withLock { pages in
+                        if !pages.contains(page) { pages.append(page) }
+                        return pages.firstIndex(of: page)
+                    }
+                    if number == 2 { throw Failure(.transient, scope: .agent, "500") }
+                }, before: { _, _ in })
             let result = try await fixture.run([try fixture.mapping()], remote: broken)
             #expect(result.workload.blocked == 1)
             #expect(result.tableFailures.count == 1)

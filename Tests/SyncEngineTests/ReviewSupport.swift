@@ -107,6 +107,8 @@ final class LeapingClock: SyncClock {
 /// A remote with something before each call, such as a pause.
 struct WatchedRemote: UploadRemote {
     let inner: FakeRemote
+    /// Before a page of uploads is listed; `nil`: the first.
+    var onPage: @Sendable (String?) async throws(Failure) -> Void = { _ in }
     let before: @Sendable (RemoteOperation, TableReference?) async throws(Failure) -> Void
 
     func table(_ reference: TableReference) async throws(Failure) -> RemoteTable {
@@ -123,6 +125,7 @@ struct WatchedRemote: UploadRemote {
         of reference: TableReference, in version: TableVersion, page: String?
     ) async throws(Failure) -> UploadPage {
         try await before(.uploads, reference)
+        try await onPage(page)
         return try await inner.uploads(of: reference, in: version, page: page)
     }
 

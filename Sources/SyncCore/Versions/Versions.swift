@@ -3,7 +3,8 @@
 /// known, and no post is begun without it.
 ///
 /// A row waits for another only where that one is registered, or its content is not known yet. Such rows wait for no
-/// row themselves, so that no circle can come about.
+/// row themselves, so that no circle can come about. For a file that settles elsewhere, which has no row yet, it waits by
+/// time.
 public enum Versions {
     public static func reconcile(_ facts: ContentFacts) -> Reconciliation {
         // Its name follows from the content that it has: `decide` ends it, and the file settles anew.
