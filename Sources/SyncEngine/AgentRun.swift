@@ -55,7 +55,7 @@ public struct AgentRun: Sendable {
         self.dispatcherBell = dispatcherBell
         let runner = DeliveryRunner(
             configuration: live, ports: ports, directory: directory, follower: follower, observer: observer,
-            roots: roots, closesRefusedTables: true, onResettled: { await bell.ring() },
+            roots: roots, closesRefusedTables: true, meetsMovedFiles: true, onResettled: { await bell.ring() },
             onPostedAgain: { await twins.ring() }, onFileAway: { await away.note($0, $1) })
         let dispatcher = DeliveryDispatcher(
             configuration: live, ports: ports, directory: directory, runner: runner, gates: gates, observer: observer)

@@ -10,6 +10,8 @@ struct DeliveryRunner: Sendable {
     var roots = KnownRoots()
     /// Whether a table that refuses a delivery, or the token, rests as a whole (`TableKeeper`).
     var closesRefusedTables = false
+    /// Whether a file that has moved will be met at its new place while this run lasts. A single run scans once.
+    var meetsMovedFiles = false
     /// A file that changed on its way has begun to settle again, and no event may tell of that.
     var onResettled: @Sendable () async -> Void = {}
     /// An earlier registration may turn up beside the one that was just posted.
@@ -184,7 +186,9 @@ struct DeliveryRunner: Sendable {
             endpointFact: try await ports.queue.endpointFact(of: settings.api), onChange: mapping?.onChange ?? .hold)
         policy.waitsOutRefusals = !closesRefusedTables
         // Until it has settled where it is now, and a while more.
-        if let mapping { policy.moveTime = max(mapping.settle.quiet, SettlePolicy.quietWithoutLease) + .seconds(60) }
+        policy.moveTime =
+            meetsMovedFiles
+            ? max(mapping?.settle.quiet ?? .zero, SettlePolicy.quietWithoutLease) + .seconds(60) : .zero
         let table = await directory.key(of: delivery.table)
         return DecisionContext(now: ports.clock.now(), jitter: ports.random(), table: table, policy: policy)
     }

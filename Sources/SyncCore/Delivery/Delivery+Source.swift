@@ -49,7 +49,7 @@ extension Delivery {
     /// A file that is not at its path may have been moved, and is sent on from where it is found. That is waited for once
     /// where it has a session, which may have bytes; everything else loses nothing by beginning anew.
     func missed(at stage: Stage, in context: DecisionContext) -> Decision {
-        guard let (session, progress) = stage.sending, tally.wasMissed != true else {
+        guard let (session, progress) = stage.sending, tally.wasMissed != true, context.policy.moveTime > .zero else {
             return abandonedForLoss()
         }
         var next = self
