@@ -45,12 +45,13 @@ extension TableDirectory {
         return try await ports.queue.knownUpload(named: search.name, of: table.key)
     }
 
-    /// One listing that begins after the window.
+    /// One listing that begins after the window. It goes on where the index ends: what is known of the table may be newer.
     private func openGate(_ reference: TableReference) async throws(Failure) {
         guard let key = tables[reference]?.table.key else { return }
         try await alone(with: key) { () async throws(Failure) in
             guard let entry = tables[reference], case .closed = entry.gate else { return }
-            let table = try await list(reference, releasedAfter: entry.table.released.last)
+            let listed = try await ports.queue.remoteIndex(of: key).newestReleased
+            let table = try await list(reference, releasedAfter: listed)
             try await ports.queue.closeListing(of: key, newestReleased: table.released.last, gate: .open)
             tables[reference]?.table = table
             // Of every spelling: what an earlier run had posted is known now.

@@ -38,7 +38,14 @@ class Hanging:
             pytest.skip("nothing can be mounted through /dev/fuse here")
 
     def hang(self) -> None:
+        # Stopped while it waits for a request. The kernel lets nobody end, not by SIGKILL either, whose request has been
+        # taken and not answered (fs/fuse/dev.c, request_wait_answer).
+        wait_until(self.waits_for_a_request, 20)
         self.process.send_signal(signal.SIGSTOP)
+
+    def waits_for_a_request(self) -> bool:
+        """Whether it sleeps in `read` (system call 0 on x86-64, 63 on arm64; `man 5 proc`)."""
+        return Path(f"/proc/{self.process.pid}/syscall").read_text().split()[0] in ("0", "63")
 
     def answer(self) -> None:
         self.process.send_signal(signal.SIGCONT)

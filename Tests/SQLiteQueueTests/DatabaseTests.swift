@@ -1,3 +1,5 @@
+// FoundationEssentials: temporary folders are removed with FileManager.
+import FoundationEssentials
 import GRDB
 import SyncCore
 import Synchronization
@@ -50,6 +52,22 @@ import Testing
             (error as? Failure)?.summary.contains("newer version") == true
         }
         #expect(try await fixture.queue.pool.read { try Int.fetchOne($0, sql: "PRAGMA schema_version") } == before)
+    }
+
+    /// As a command finds it that is called while the agent makes its tables.
+    @Test func readerWaitsForAnAgentThatMakesItsTables() async throws {
+        let folder = try QueueFixture.makeFolder()
+        defer { try? FileManager.default.removeItem(atPath: folder.string) }
+        let path = folder.appending(QueueDatabase.fileName)
+        let pool = try DatabasePool(path: path.string)
+        try Schema.migrator.migrate(pool, upTo: "3 pauses")
+        #expect { _ = try QueueDatabase.openForReading(path, patience: .milliseconds(50)) } throws: { error in
+            (error as? Failure)?.summary.contains("older version") == true
+        }
+        async let reading = Task.detached { try QueueDatabase.openForReading(path, patience: .seconds(60)) }.value
+        try await Task.sleep(for: .milliseconds(50))
+        try Schema.migrator.migrate(pool)
+        #expect(try await reading != nil)
     }
 
     @Test func unknownMigrationInPlaceOfAKnownOneIsDamage() async throws {

@@ -78,10 +78,4 @@ extension Database {
     func deliveryRow(_ id: Int64) throws -> DeliveryRow? {
         try row(DeliveryRow.select + " WHERE d.id = ?", [id]).map(DeliveryRow.init)
     }
-
-    /// All versions of a path, oldest first.
-    func deliveryRows(ofFile file: Int64, except id: Int64? = nil) throws -> [DeliveryRow] {
-        try rows(DeliveryRow.select + " WHERE d.file = ? AND d.id IS NOT ? ORDER BY d.id", [file, id])
-            .map(DeliveryRow.init)
-    }
 }

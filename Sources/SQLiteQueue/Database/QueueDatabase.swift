@@ -1,4 +1,5 @@
 import GRDB
+import Glibc
 import SyncCore
 import SystemPackage
 
@@ -48,19 +49,49 @@ enum QueueDatabase {
         }
     }
 
-    /// For commands that read, whether an agent runs or not.
+    /// For commands that read, whether an agent runs or not. An agent that brings its tables up to date is waited for.
     /// - Returns: `nil` where the agent has not made its tables yet.
-    static func openForReading(_ path: FilePath) throws(Failure) -> DatabaseQueue? {
+    static func openForReading(
+        _ path: FilePath, patience: Duration = .seconds(busySeconds)
+    ) throws(Failure) -> DatabaseQueue? {
         do {
             let queue = try DatabaseQueue(path: path.string, configuration: configuration(readonly: true))
-            return try queue.read { database in
-                guard try database.tableExists("delivery") else { return nil }
-                try refuseNewer(database, path)
-                return queue
+            let deadline = ContinuousClock.now + patience
+            while true {
+                let readiness = try queue.read { try Readiness($0, path) }
+                switch readiness {
+                case .ready: return queue
+                case .empty: return nil
+                case .older where ContinuousClock.now < deadline: usleep(20_000)
+                case .older: throw older(path)
+                }
             }
         } catch {
             throw Failure.ofDatabase(error, at: path)
         }
+    }
+
+    /// What a reader finds.
+    private enum Readiness {
+        case empty, older, ready
+
+        init(_ database: Database, _ path: FilePath) throws {
+            guard try database.tableExists("delivery") else {
+                self = .empty
+                return
+            }
+            try QueueDatabase.refuseNewer(database, path)
+            self = try Schema.migrator.hasCompletedMigrations(database) ? .ready : .older
+        }
+    }
+
+    /// How long another connection is waited for.
+    private static let busySeconds = 5
+
+    private static func older(_ path: FilePath) -> Failure {
+        Failure(
+            .stateUnavailable, scope: .agent, "\(path) was written by an older version of redivis-sync",
+            hint: "start the agent anew, with this version: it brings the database up to date")
     }
 
     static func configuration(readonly: Bool) -> GRDB.Configuration {
@@ -70,7 +101,7 @@ enum QueueDatabase {
         configuration.foreignKeysEnabled = true
         // Statements' values may hold session URLs.
         configuration.publicStatementArguments = false
-        configuration.busyMode = .timeout(5)
+        configuration.busyMode = .timeout(Double(busySeconds))
         configuration.maximumReaderCount = 2
         configuration.prepareDatabase { database in
             // A small /tmp must not stop the queue.

@@ -45,9 +45,7 @@ extension Transaction {
             INSERT INTO file (mapping, path) VALUES (?, ?)
             ON CONFLICT (mapping, path) DO UPDATE SET path = path RETURNING id
             """, [number, path.column])
-        if let live = try database.row("SELECT id FROM delivery WHERE file = ? AND sha256 IS NULL", [file]) {
-            try deleteDelivery(live.integer(0))
-        }
+        try giveUpProvisional(ofFile: file)
         try dropSettling(number, path)
         let observation =
             settling?.observation ?? FileObservation(device: 0, inode: 0, size: 0, modified: 0, changed: 0)

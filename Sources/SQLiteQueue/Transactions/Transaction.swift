@@ -46,7 +46,6 @@ final class Transaction {
     }
 
     /// Writes a new state over a row from outside its runner: whoever holds it finds its copy stale.
-    ///
     func setState(
         _ state: DeliveryState, of row: DeliveryRow, resettingTally: Bool = false, note: String, at now: Timestamp
     ) throws {

@@ -229,9 +229,7 @@ extension Delivery {
         }
         let attempt = PostAttempt(
             number: number, newestReleased: report.newestReleased, begunAt: context.now.wall)
-        var next = self
-        next.tally.posted = attempt.and(tally.posted)
-        return next.moved(
+        return rememberingPost(attempt).moved(
             to: .working(.posting(source, attempt)), number == 1 ? "registering" : "registering again",
             effect: .post(source, name: uploadName, attempt))
     }
@@ -260,7 +258,7 @@ extension Delivery {
     /// A person has asked for it.
     func withdrawingAgain(_ refused: RefusedWithdrawal) -> Decision {
         var next = self
-        next.tally = Tally()
+        next.tally = tally.forgettingTries
         return next.moved(
             to: .working(.withdrawing(refused.registration, refused.why)), "queued again by hand: \(refused.why.words)")
     }

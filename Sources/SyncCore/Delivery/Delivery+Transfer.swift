@@ -209,8 +209,9 @@ extension Delivery {
         var next = self
         if offset > progress.confirmed {
             next.tally.failures = 0
-            next.tally.wasMissed = nil
             next.tally.chunks?.moved()
+            // A reply to a question says nothing about the file; a chunk that was sent was read from it.
+            if prefix != nil { next.tally.wasMissed = nil }
         }
         // Only beyond what any session had before: else a chunk that always kills its session would be reached, with
         // all the bytes before it sent again, for ever.

@@ -49,7 +49,7 @@ public struct Delivery: Hashable, Sendable {
         public var isDecidedByHand: Bool?
         /// How often Redivis forbade to take our upload off the table; `nil`: never.
         public var withdrawalsForbidden: Int?
-        /// Whether the file was missed at its path since the last confirmed byte, and was waited for; `nil`: no.
+        /// Whether the file was missed at its path since the last chunk that was read from it, and was waited for; `nil`: no.
         public var wasMissed: Bool?
         /// The attempts to register it since its last delivery, as one, until it is proven that none of them left an
         /// upload: with the highest number, and the oldest version that each of them may lie behind. It outlives rest:

@@ -102,7 +102,7 @@ public struct RefusedWithdrawal: Hashable, Codable, Sendable {
 }
 
 extension ParkReason {
-    /// Whether an upload of ours may be on the table still.
+    /// Whether an upload of ours may be on the table still, where a person must see it.
     public var mayBeRegistered: Bool {
         switch self {
         case .withdrawalRefused: true

@@ -18,6 +18,16 @@ extension DeliveryState {
         }
     }
 
+    /// Whether no upload of it can be on the table, and none was: it lives, is held or is parked, and was not posted.
+    var isUnposted: Bool {
+        switch self {
+        case .working(let stage), .waiting(let stage, _): !stage.mayBeRegistered
+        case .parked(let reason): !reason.mayBeRegistered
+        case .held: true
+        case .delivered, .abandoned: false
+        }
+    }
+
     /// What is done next, where something is.
     public var stage: Stage? {
         switch self {

@@ -22,16 +22,7 @@ extension Versions {
     /// The file has changed, or turned out not to be what settled, and its path settles anew.
     /// - Returns: what becomes of the row; `nil`: it is given up, since nothing of it was ever known.
     public static func resettled(_ delivery: Delivery) -> Resettling {
-        switch delivery.state {
-        case .working(let stage), .waiting(let stage, _):
-            if stage.mayBeRegistered { return .keep }
-        case .parked(let reason):
-            if reason.mayBeRegistered { return .keep }
-        case .held:
-            break
-        case .delivered, .abandoned:
-            return .keep
-        }
+        guard delivery.state.isUnposted else { return .keep }
         return delivery.content == nil ? .giveUp : .end(.abandoned(.superseded))
     }
 

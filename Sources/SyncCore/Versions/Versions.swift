@@ -54,17 +54,7 @@ public enum Versions {
 
     /// What was not posted and cannot be read any more ends.
     static func superseded(_ delivery: Delivery, _ note: String) -> VersionMove? {
-        switch delivery.state {
-        case .working(let stage), .waiting(let stage, _):
-            if stage.mayBeRegistered { return nil }
-        case .parked(let reason):
-            // Its upload may be on the table: a person must see it.
-            if reason.mayBeRegistered { return nil }
-        case .held:
-            break
-        case .delivered, .abandoned:
-            return nil
-        }
+        guard delivery.state.isUnposted else { return nil }
         return .set(delivery.id, .abandoned(.superseded), resetsTally: false, note: note)
     }
 }
