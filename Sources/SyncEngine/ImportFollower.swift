@@ -9,6 +9,8 @@ actor ImportFollower {
     private var tables: Set<TableReference> = []
     /// Of those, the ones whose last walk failed.
     private var failing: Set<TableReference> = []
+    /// Tables whose uploads are listed by another uri than the registration was told.
+    private var hasTwoURIs: Set<TableReference> = []
     /// Since when the listings have not shown an upload, and no request for its uri has found it either.
     private var absences = Absences()
     private let bell = WorkBell()
@@ -140,8 +142,11 @@ actor ImportFollower {
         guard await !search.value.isDone else { return await hasMoved.value }
         let report = try await walks.read(
             TableObserver.Reader(releasedAfter: batch.oldestPredecessor, isProof: false) { page throws(Failure) in
-                let found = await search.change { search in
-                    search.meet(page.uploads) + (page.place.isLast ? search.settleByName() : [])
+                var found = await search.change { $0.meet(page.uploads) }
+                if page.place.isLast {
+                    for (upload, delivery) in await search.change({ $0.settleByName() }) {
+                        found.append((try await self.own(upload, of: delivery, in: table), delivery))
+                    }
                 }
                 if await self.report(found, apply) { await hasMoved.change { $0 = true } }
                 return await search.value.isDone
@@ -149,6 +154,19 @@ actor ImportFollower {
         listed += report.took
         try await judgeMissing(search, since: report.began, in: table, hasMoved, apply)
         return await hasMoved.value
+    }
+
+    /// What was met by its name alone may be another agent's, while a list that lags behind leaves ours out: then ours
+    /// answers at the uri that the registration was told. Where it answers with the uri that is listed, the server has two
+    /// uris for one upload, and is not asked again.
+    private func own(
+        _ named: RemoteUpload, of delivery: Delivery, in table: TableReference
+    ) async throws(Failure) -> RemoteUpload {
+        guard let registration = delivery.registration, registration.uri != named.uri, !hasTwoURIs.contains(table),
+            let answer = try await ports.remote(for: table).upload(uri: registration.uri)
+        else { return named }
+        if answer.uri == named.uri { hasTwoURIs.insert(table) }
+        return answer
     }
 
     /// What no listing of this walk showed. A list that lags behind, or leaves something out, is normal: a request for

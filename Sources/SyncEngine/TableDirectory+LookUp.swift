@@ -6,25 +6,26 @@ extension TableDirectory {
     /// The look-up before a first post: the index is enough, once it remembers the table's past.
     ///
     /// - Parameter asksServer: whether ours may stand on the table though the index does not have it: it was sent or
-    ///   posted before. Also asked where another agent registers there.
+    ///   posted before. Also asked where another agent registers there, or a version is released that no list was read of.
     func lookUpBeforePost(
         _ search: UploadSearch, in reference: TableReference, asksServer: Bool = false
     ) async throws(Failure) -> DeliveryEvent {
-        guard let entry = tables[reference] else {
-            throw Failure(.transient, scope: .destination, "the table \(reference) is not known yet")
-        }
-        switch entry.gate {
-        case .open: break
+        switch tables[reference]?.gate {
+        case .open, nil: break
         case .closed(let until):
             let now = ports.clock.now().monotonic
             guard now.reached(until) ?? true else { return .postingGated(until: until) }
             try await openGate(reference)
         }
         let begun = ports.clock.now().monotonic
+        try await refresh(reference)
+        guard let entry = tables[reference] else {
+            throw Failure(.transient, scope: .destination, "the table \(reference) is not known yet")
+        }
         if let upload = try await ports.queue.knownUpload(named: search.name, of: entry.table.key) {
             return .registrationFound(upload, newestReleased: entry.table.released.last)
         }
-        if asksServer || shared.contains(reference),
+        if asksServer || shared.contains(reference) || entry.isBehind,
             let upload = try await askServer(search, in: reference, entry.table)
         {
             return .registrationFound(upload, newestReleased: entry.table.released.last)
@@ -32,28 +33,27 @@ extension TableDirectory {
         return .registrationAbsent(LookUpReport(begun: begun, newestReleased: entry.table.released.last))
     }
 
-    /// In the draft, and in what was released since the index was made. Where somebody else's upload has the address of
-    /// the name, only a list can tell whether ours is there too.
+    /// In the draft, and in what was released since the index was made. In the newest version too: the list that the index
+    /// was made of may have left it out (api.md 11, 12). Where somebody else's upload has the address of the name, only a
+    /// list can tell whether ours is there too.
     private func askServer(
         _ search: UploadSearch, in reference: TableReference, _ table: RemoteTable
     ) async throws(Failure) -> RemoteUpload? {
         let listed = try await ports.queue.remoteIndex(of: table.key).newestReleased
-        let versions = [.draft] + table.versions(releasedAfter: listed).filter { $0 != .draft }
+        let released = Set(table.released.filter { tag in listed.map { tag > $0 } ?? true } + table.released.suffix(1))
+        let versions = [.draft] + released.sorted().map { TableVersion.released($0) }
         let answer = try await address(search, in: versions, reference)
         guard answer.found == nil, answer.isOthers else { return answer.found }
         try await sweep(reference)
         return try await ports.queue.knownUpload(named: search.name, of: table.key)
     }
 
-    /// One listing that begins after the window. It goes on where the index ends: what is known of the table may be newer.
+    /// One listing that begins after the window.
     private func openGate(_ reference: TableReference) async throws(Failure) {
         guard let key = tables[reference]?.table.key else { return }
         try await alone(with: key) { () async throws(Failure) in
             guard let entry = tables[reference], case .closed = entry.gate else { return }
-            let listed = try await ports.queue.remoteIndex(of: key).newestReleased
-            let table = try await list(reference, releasedAfter: listed)
-            try await ports.queue.closeListing(of: key, newestReleased: table.released.last, gate: .open)
-            tables[reference]?.table = table
+            try await bringUpToDate(reference, key, gate: .open)
             // Of every spelling: what an earlier run had posted is known now.
             for (other, entry) in tables where entry.table.key == key { tables[other]?.gate = .open }
         }
@@ -83,7 +83,7 @@ extension TableDirectory {
                 }
                 return false
             })
-        if let table = report.table { tables[reference]?.table = table }
+        if let table = report.table { note(table, of: reference) }
         return (await met.value, report.began)
     }
 
@@ -166,7 +166,7 @@ extension TableDirectory {
                 }
                 return await best.value.flatMap(search.rank) == 0
             })
-        if let table = report.table { tables[reference]?.table = table }
+        if let table = report.table { note(table, of: reference) }
         if let found = await best.value { return .registrationFound(found, newestReleased: newest) }
         // A list may leave out what is there (api.md 11, 12): absent is what its address does not lead to either.
         let table = try Self.known(report.table)

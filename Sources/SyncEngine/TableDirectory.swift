@@ -42,6 +42,13 @@ public actor TableDirectory {
     struct Entry {
         var table: RemoteTable
         var gate: Gate
+        /// When Redivis last told what the table is.
+        var told: MonotonicInstant
+        /// The newest released version whose uploads the index has.
+        var listed: VersionTag?
+
+        /// Whether a version was released that the index does not have.
+        var isBehind: Bool { table.released.last != listed }
     }
 
     /// A database without a past must let requests of that past be carried out or dropped.
@@ -134,11 +141,47 @@ public actor TableDirectory {
     func sweep(_ reference: TableReference) async throws(Failure) {
         guard let key = tables[reference]?.table.key else { return }
         try await alone(with: key) { () async throws(Failure) in
-            let newest = try await ports.queue.remoteIndex(of: key).newestReleased
-            let table = try await list(reference, releasedAfter: newest)
-            tables[reference]?.table = table
+            guard let gate = tables[reference]?.gate else { return }
+            try await bringUpToDate(reference, key, gate: gate)
         }
     }
+
+    /// Lists the draft and the versions released since the index ends.
+    func bringUpToDate(_ reference: TableReference, _ key: TableKey, gate: Gate) async throws(Failure) {
+        let newest = try await ports.queue.remoteIndex(of: key).newestReleased
+        let table = try await list(reference, releasedAfter: newest)
+        try await ports.queue.closeListing(of: key, newestReleased: table.released.last, gate: gate.stored)
+        note(table, of: reference, isListed: true)
+    }
+
+    /// Keeps what Redivis has just told of a table whose deliveries can be worked on.
+    func note(_ table: RemoteTable, of reference: TableReference, isListed: Bool = false) {
+        guard var entry = tables[reference] else { return }
+        (entry.table, entry.told) = (table, ports.clock.now().monotonic)
+        if isListed { entry.listed = table.released.last }
+        tables[reference] = entry
+    }
+
+    /// Asks which versions there are, where that was told too long ago for a first post to rely on it: what another agent
+    /// registered in a draft that was released meanwhile is in no list of the present one.
+    func refresh(_ reference: TableReference) async throws(Failure) {
+        let now = ports.clock.now().monotonic
+        guard let told = tables[reference]?.told, now.reached(told.advanced(by: Self.freshness)) != false else {
+            return
+        }
+        // Whoever comes meanwhile does not ask, too.
+        tables[reference]?.told = now
+        do throws(Failure) {
+            let table = try await ports.remote(for: reference).table(reference)
+            note(table, of: reference)
+        } catch {
+            tables[reference]?.told = told
+            throw error
+        }
+    }
+
+    /// How old the word of Redivis may be that a first post relies on.
+    static let freshness: Duration = .seconds(5)
 
     // MARK: Refusals
 
@@ -173,7 +216,8 @@ public actor TableDirectory {
             let gate: Gate = remembers || !mayHavePast ? .open : .closed(until: began.advanced(by: doubt))
             try await ports.queue.closeListing(
                 of: table.key, newestReleased: table.released.last, gate: gate.stored)
-            tables[reference] = Entry(table: table, gate: gate)
+            tables[reference] = Entry(
+                table: table, gate: gate, told: ports.clock.now().monotonic, listed: table.released.last)
             keys[reference] = table.key
             observer(.tableReady(reference, table))
         }
@@ -237,7 +281,7 @@ public actor TableDirectory {
         // Two statements: an await on the right of an optional chain would suspend inside the dictionary's accessor,
         // which corrupts the task's memory (Swift 6.3).
         let opened = try await ports.remote(for: reference).table(reference)
-        tables[reference]?.table = opened
+        note(opened, of: reference)
     }
 
     /// The table refused a write: what is known of it may be old.
@@ -249,7 +293,7 @@ public actor TableDirectory {
         else {
             return false
         }
-        tables[reference]?.table = now
+        note(now, of: reference)
         // Whoever writes has seen to it that a version is open: where none is, others have released or deleted it, be it
         // before the table was looked at again.
         return !now.hasDraft || assumed.released != now.released

@@ -122,7 +122,7 @@ actor TwinKeeper {
         if let sweep = await directory.nextSweep(of: table, doubt: doubt), now.monotonic.reached(sweep) != false {
             try await directory.sweep(table)
         }
-        let due = try await ports.queue.secondLooks(in: table, at: now.wall, limit: Self.batch)
+        let due = try await due(in: table, at: now.wall)
         let found = suspects.removeValue(forKey: table)
         guard !due.isEmpty || found != nil else { return }
         do throws(Failure) {
@@ -134,6 +134,12 @@ actor TwinKeeper {
             }
             throw error
         }
+    }
+
+    /// Where a walk is due, those looks come along that would need one of their own soon.
+    private func due(in table: TableReference, at now: Timestamp) async throws(Failure) -> [SecondLook] {
+        guard try await !ports.queue.secondLooks(in: table, at: now, limit: 1).isEmpty else { return [] }
+        return try await ports.queue.secondLooks(in: table, at: now.advanced(by: doubt / 2), limit: Self.batch)
     }
 
     // MARK: One walk
@@ -168,11 +174,11 @@ actor TwinKeeper {
         let met = try await completed(listed, of: look, in: table).filter { look.isOurs($0.upload) }
         let verdict = look.verdict(on: met)
         let now = ports.clock.now()
-        var next = look.next(after: now.wall, doubt: doubt, standing: false)
+        var next = look.next(after: now.wall, doubt: doubt)
         guard try await isThere(verdict, of: look.delivery) else {
             return try await ports.queue.record([], of: look, next: now.wall.advanced(by: doubt), at: now)
         }
-        var twins = try await resolve(verdict, of: look.delivery)
+        var twins = try await resolve(verdict, of: look.delivery) + look.strangers(among: listed)
         if let kept = verdict.kept, kept.version == .draft {
             let sharing = listed.filter { $0.version == .draft && $0.upload.uri == kept.upload.uri }
             let (twin, again) = try await thinOut(sharing.map(\.upload), of: look.delivery)
@@ -180,9 +186,8 @@ actor TwinKeeper {
             // At a time of its own: two agents that take off one each at once would leave none.
             if again { next = now.wall.advanced(by: .seconds(1) + doubt * ports.random()) }
         }
-        if twins.contains(where: { $0.fate != .removed }) {
-            next = look.next(after: now.wall, doubt: doubt, standing: true)
-        }
+        let standing = twins.filter { $0.fate != .removed }
+        if !standing.isEmpty { next = look.next(after: now.wall, doubt: doubt, standing: standing) }
         switch look.binding(verdict) {
         case .stays:
             lost[look.delivery.id] = nil

@@ -75,19 +75,24 @@ struct SecondLookTests {
         var times: [Int64] = []
         var now = Timestamp(milliseconds: 0)
         for looks in 0..<40 {
-            guard let next = Self.look(Self.importing, looks: looks).next(after: now, doubt: doubt, standing: false)
-            else { break }
+            guard let next = Self.look(Self.importing, looks: looks).next(after: now, doubt: doubt) else { break }
             times.append(next.milliseconds / 1000)
             now = next
         }
         #expect(times == [120, 360, 840, 1800, 3720, 7560, 15_240, 30_600, 61_320, 86_400])
     }
 
-    @Test func `a twin that stands is looked for every day`() {
+    /// N-36: one DELETE that was refused left two uploads of a file in an open draft for a day.
+    @Test func `a twin that stands is looked for every day, and one in the draft is tried again`() {
         let late = Timestamp(milliseconds: 900_000_000)
-        #expect(
-            Self.look(Self.importing, looks: 12).next(after: late, doubt: .seconds(120), standing: true)
-                == late.advanced(by: .seconds(86_400)))
-        #expect(Self.look(Self.importing).next(after: late, doubt: .seconds(120), standing: false) == nil)
+        func next(looks: Int, _ version: TableVersion) -> Duration? {
+            let twin = Twin(upload: Self.met("uploads/1").upload, version: version, fate: .stands("refused"))
+            return Self.look(Self.importing, looks: looks)
+                .next(after: late, doubt: .seconds(120), standing: [twin])?.since(late)
+        }
+        #expect(next(looks: 0, Self.released) == .seconds(86_400))
+        #expect([0, 1, 4].map { next(looks: $0, .draft) } == [.seconds(120), .seconds(240), .seconds(1920)])
+        #expect(next(looks: 40, .draft) == .seconds(86_400))
+        #expect(Self.look(Self.importing).next(after: late, doubt: .seconds(120)) == nil)
     }
 }

@@ -85,6 +85,28 @@ import Testing
         #expect(moves[0].contains(.move(DeliveryID(1), takesObservation: false)) == (links == 1))
     }
 
+    /// N-37: after a lost state a new name of a file was read first, joined by the name that was on the table, and posted.
+    @Test func whatTheTableHasUnderItsOwnNameJoinsNothingUnposted() {
+        var facts = Self.facts(at: "2025/july.csv")
+        let upload = RemoteUpload(uri: "uploads/7", name: facts.uploadName, status: .completed, size: 1, md5: nil)
+        facts.upload = upload
+        for stage in Sample.stages {
+            facts.same = [SameVersion(Sample.delivery(.working(stage)), seenAtItsPath: nil)]
+            let found = Versions.reconcile(facts)
+            guard !stage.mayBeRegistered else {
+                #expect(found.standing == .joined(DeliveryID(1)))
+                continue
+            }
+            #expect(found.standing == .adopts(upload))
+            #expect(found.moves.contains(.takePath(of: DeliveryID(1))))
+            #expect(
+                found.moves.contains { move in
+                    guard case .set(DeliveryID(1), .abandoned(.superseded), _, _) = move else { return false }
+                    return true
+                })
+        }
+    }
+
     @Test func whatAPersonHasDecidedIsNotAskedAgain() {
         var facts = Self.facts(at: "2025/june.csv")
         facts.delivered = OlderVersion(Sample.delivery(.delivered(Sample.receipt)))

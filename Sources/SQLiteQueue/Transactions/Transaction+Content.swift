@@ -37,6 +37,9 @@ extension Transaction {
             try self.move(id, to: subject, takesObservation: takesObservation)
         case .assignPath(let id):
             try setFile(subject.file, delivery: id.value, observation: subject.delivery.observation)
+        case .takePath(let id):
+            guard let row = try database.deliveryRow(id.value) else { return }
+            try setFile(row.file, delivery: subject.id, observation: row.delivery.observation)
         case .absorb(let id, let note):
             try database.run("UPDATE journal SET delivery = ? WHERE delivery = ?", [id.value, subject.id])
             try self.note(note, delivery: id.value, file: subject.file, at: question.now)

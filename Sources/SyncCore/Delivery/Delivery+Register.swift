@@ -94,9 +94,10 @@ extension Delivery {
         return provenOff(registration).withdrawn(registration, why, in: context)
     }
 
-    /// The one upload that could have come of its one attempt is off the table.
+    /// The one upload that could have come of its one attempt is off the table. Of one that was found, that is not known.
     private func provenOff(_ registration: Registration) -> Delivery {
-        guard !registration.isAdopted, tally.posted?.number == 1, tally.leftInline != .lost else { return self }
+        let isTheOne = !registration.isAdopted && registration.isFound != true
+        guard isTheOne, tally.posted?.number == 1, tally.leftInline != .lost else { return self }
         var next = self
         next.tally.posted = nil
         return next
@@ -107,10 +108,10 @@ extension Delivery {
         case .importFailed(let words):
             return moved(to: .parked(.importFailed(words)), "parked: the import failed")
         case .contentDiffers(let words):
-            return resending(words, in: context)
+            return resendingUnlessPosted(words, in: context)
         case .sizeNeverTold where registration.isAdopted:
             // By which endpoint it went is not known; ours tells.
-            return resending("Redivis never told the size of the upload that was there", in: context)
+            return resendingUnlessPosted("Redivis never told the size of the upload that was there", in: context)
         case .sizeNeverTold where registration.endpoint == nil:
             return leavingInline(.refused, "Redivis never told its size")
         case .sizeNeverTold:
@@ -126,6 +127,13 @@ extension Delivery {
                 // registered it, and the list may not show it yet.
                 : next.inDoubt(.inline, registration.attempt, "its name was taken", in: context)
         }
+    }
+
+    /// What was taken off may have been another agent's, while ours is not listed yet: then it is looked for first.
+    private func resendingUnlessPosted(_ words: String, in context: DecisionContext) -> Decision {
+        let sent = resending(words, in: context)
+        guard let posted = tally.posted, sent.delivery.state == .working(.opening) else { return sent }
+        return sent.delivery.inDoubt(.inline, posted, words, in: context)
     }
 
     // MARK: Several uploads of it, or none
@@ -240,19 +248,21 @@ extension Delivery {
     ) -> Decision {
         followingImport(
             // What was not posted just now may lie in any version, the newest released one included.
-            registration(of: upload, source, wasPosted ? newestReleased : nil, wasPosted: wasPosted, in: context),
+            registration(
+                of: upload, source, wasPosted ? newestReleased : nil, wasPosted: wasPosted, isFound: wasPosted,
+                in: context),
             wasPosted ? "its registration was carried out" : "the table already has it")
     }
 
     private func registration(
         of upload: RemoteUpload, _ source: RegistrationSource, _ newestReleased: VersionTag?, wasPosted: Bool,
-        in context: DecisionContext
+        isFound: Bool = false, in context: DecisionContext
     ) -> Registration {
         let sent = wasPosted ? source.object : nil
         return Registration(
             uri: upload.uri, name: upload.name, newestReleased: newestReleased, registeredAt: context.now.wall,
             isAdopted: !wasPosted, endpoint: sent?.session.endpoint,
-            needsReportedDigest: sent?.needsReportedDigest ?? false)
+            needsReportedDigest: sent?.needsReportedDigest ?? false, isFound: isFound ? true : nil)
     }
 
     /// A person has asked for it.

@@ -89,10 +89,12 @@ public struct Registration: Hashable, Codable, Sendable {
     public let needsReportedDigest: Bool
     /// Reports of a completed import that did not tell what is needed to verify it, so far.
     public var incompleteReports: Int
+    /// Whether it was looked for after an answer was lost, and found: another agent may have posted it. `nil`: no.
+    public let isFound: Bool?
 
     public init(
         uri: String, name: String, newestReleased: VersionTag?, registeredAt: Timestamp, isAdopted: Bool,
-        endpoint: Endpoint? = nil, needsReportedDigest: Bool = false, incompleteReports: Int = 0
+        endpoint: Endpoint? = nil, needsReportedDigest: Bool = false, incompleteReports: Int = 0, isFound: Bool? = nil
     ) {
         self.uri = uri
         self.name = name
@@ -102,6 +104,7 @@ public struct Registration: Hashable, Codable, Sendable {
         self.endpoint = endpoint
         self.needsReportedDigest = needsReportedDigest
         self.incompleteReports = incompleteReports
+        self.isFound = isFound
     }
 }
 

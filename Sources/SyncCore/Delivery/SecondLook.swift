@@ -58,9 +58,11 @@ extension SecondLook {
 
     /// When to look again after a look that began at `now`; `nil` where that was the last one.
     ///
-    /// A twin that stands is looked for every day, until a person has removed it.
-    public func next(after now: Timestamp, doubt: Duration, standing: Bool) -> Timestamp? {
-        if standing { return now.advanced(by: Self.longestPause) }
+    /// - Parameter standing: the twins that stay. One in the draft may be let go of the next time; what is released is
+    ///   looked for every day, until a person has removed it.
+    public func next(after now: Timestamp, doubt: Duration, standing: [Twin] = []) -> Timestamp? {
+        if standing.contains(where: { $0.version == .draft }) { return now.advanced(by: pause(doubt: doubt)) }
+        guard standing.isEmpty else { return now.advanced(by: Self.longestPause) }
         guard now < until else { return nil }
         let next = now.advanced(by: pause(doubt: doubt))
         return next < until ? next : until
@@ -92,6 +94,15 @@ extension SecondLook {
     }
 
     public var ownURI: String? { delivery.ownURI }
+
+    /// Uploads that bear its tag and do not count. They may be a person's, so they stay and are told.
+    public func strangers(among listed: [MetUpload]) -> [Twin] {
+        listed.filter { !isOurs($0.upload) }.map { met in
+            Twin(
+                upload: met.upload, version: met.version,
+                fate: .stands("it bears this file's tag and holds another content, so it may be somebody else's"))
+        }
+    }
 
     /// Whether an upload with the name's tag counts: not one whose import has ended with another content. Whoever
     /// registered that takes it off, or it is somebody else's.

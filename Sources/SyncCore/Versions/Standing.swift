@@ -35,6 +35,8 @@ public enum VersionMove: Hashable, Sendable {
     case move(DeliveryID, takesObservation: Bool)
     /// The subject's path belongs to this version from now on.
     case assignPath(to: DeliveryID)
+    /// The path of this version belongs to the subject from now on.
+    case takePath(of: DeliveryID)
     /// The subject had no content of its own yet: its journal goes on in that of `into`, and its row is deleted.
     case absorb(into: DeliveryID, note: String)
     /// The content, its upload name and its table become the subject's own.

@@ -52,6 +52,21 @@ extension Versions {
         return Reconciliation(.joined(other), moves + takingUp(version, facts))
     }
 
+    /// The table has it under the subject's name, and other versions with its content were not posted: they are names of
+    /// what is there.
+    static func adopting(_ upload: RemoteUpload, _ facts: ContentFacts) -> Reconciliation {
+        let unposted = facts.same.map(\.delivery).filter(\.state.isUnposted)
+        let ended: [VersionMove] = unposted.flatMap { other -> [VersionMove] in
+            let note = "delivery \(facts.subject.id) is the same content, and on the table"
+            return [
+                .takePath(of: other.id), .set(other.id, .abandoned(.superseded), resetsTally: false, note: note),
+            ]
+        }
+        let older = facts.open.filter { open in !unposted.contains { $0.id == open.delivery.id } }
+            .compactMap { superseded($0.delivery, "the file has a newer content") }
+        return Reconciliation(.adopts(upload), ended + older + [.adopt(upload), .writeContent])
+    }
+
     /// What the version makes of its new path. A move is a move in whatever state: no outcome depends on how far the
     /// version has come.
     private static func takingUp(_ version: SameVersion, _ facts: ContentFacts) -> [VersionMove] {

@@ -9,7 +9,10 @@ public enum Versions {
     public static func reconcile(_ facts: ContentFacts) -> Reconciliation {
         // Its name follows from the content that it has: `decide` ends it, and the file settles anew.
         if let known = facts.subject.content, known != facts.content { return Reconciliation(.alone) }
-        if let same = joined(facts) { return joining(same, facts) }
+        if let same = joined(facts) {
+            guard let upload = facts.upload, same.delivery.state.isUnposted else { return joining(same, facts) }
+            return adopting(upload, facts)
+        }
         if let other = awaited(facts) { return Reconciliation(.behind(other), [.writeContent]) }
         let standing = standing(of: facts)
         var moves = facts.open.compactMap { superseded($0.delivery, "the file has a newer content") }

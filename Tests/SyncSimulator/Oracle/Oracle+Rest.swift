@@ -141,11 +141,20 @@ extension Oracle {
             guard all.count > 1 else { continue }
             // What was released cannot be taken off any more, and is told.
             guard all.contains(where: { $0.place == .draft }) else { continue }
-            // One that is not the file and shares the address of one that is cannot be taken off alone: it is told too.
-            guard !world.redivis.reading.urisByName || !all.contains(where: \.hasWrongMD5) else { continue }
-            return (.twiceForGood, all.map { "\($0.name) #\($0.number) by \($0.owner)" }.joined(separator: ", "))
+            guard !isToldOf(all) else { continue }
+            let words = all.map { "\($0.name) #\($0.number) by \($0.owner)" + ($0.hasWrongMD5 ? " (wrong MD5)" : "") }
+            return (.twiceForGood, words.joined(separator: ", "))
         }
         return nil
+    }
+
+    /// What is not the file may be a person's. What shares its address with an upload that is not the file, or that is
+    /// released, cannot be taken off alone. Both are told instead.
+    private func isToldOf(_ all: [SimulatedUpload]) -> Bool {
+        let sharesAddress = world.redivis.reading.urisByName && all.contains { $0.place != .draft }
+        guard sharesAddress || all.contains(where: \.hasWrongMD5) else { return false }
+        let told = world.agents.flatMap { $0.state.toldTwins() }
+        return all.contains { told.contains($0.name) }
     }
 
     /// Whether mappings take such a name by themselves (docs/mapping-file.md), as far as the scripts have such names.

@@ -71,6 +71,14 @@ extension SimulatedState {
         }
     }
 
+    /// Names of uploads that are told to stand beside a delivery's own.
+    func toldTwins() -> [String] {
+        read([]) { database in
+            try String.fetchAll(
+                try database.cachedStatement(sql: "SELECT name FROM twin WHERE standing IS NOT NULL"))
+        }
+    }
+
     /// What is said to be delivered: table, name and content.
     func delivered() -> [(table: TableKey, name: String, md5: Digest)] {
         read([]) { database in
