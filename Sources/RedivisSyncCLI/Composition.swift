@@ -204,6 +204,8 @@ struct Setup: Sendable {
         guard setegid(owner.group) == 0, seteuid(owner.user) == 0 else {
             throw .systemCall(directory, doing: "act as the owner of", Errno(rawValue: errno))
         }
+        // The kernel forgets it with the user (`man 2 prctl`, PR_SET_DUMPABLE).
+        SecretMemory.keepOffDisk()
     }
 
     // MARK: The rest of the world

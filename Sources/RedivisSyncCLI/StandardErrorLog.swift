@@ -40,8 +40,11 @@ struct StandardErrorLog: LogHandler {
 
     private static func quoted(_ value: String) -> String {
         let printable = value.printable
-        return printable.contains(where: { $0 == " " || $0 == "\"" || $0 == "=" }) || printable.isEmpty
-            ? "\"" + printable.replacing("\"", with: "\\\"") + "\"" : printable
+        guard printable.contains(where: { $0 == " " || $0 == "\"" || $0 == "=" }) || printable.isEmpty else {
+            return printable
+        }
+        // A name that ends in a backslash must not end the quotes.
+        return "\"" + printable.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
     }
 }
 

@@ -65,6 +65,19 @@ struct WebTests {
         #expect(rules.mayCarryToken(try #require(WebAddress(address))) == mayCarry)
     }
 
+    @Test("an API elsewhere cannot have requests sent to services of this machine")
+    func namedAddresses() throws {
+        let elsewhere = try #require(WebAddress("https://redivis.com/api/v1"))
+        let here = try #require(WebAddress("http://127.0.0.1:8080/api/v1"))
+        for text in ["http://127.0.0.1:22/", "https://localhost/", "http://[::1]:80/"] {
+            let named = try #require(WebAddress(text))
+            #expect(!named.isPrivate(namedBy: elsewhere), "\(text)")
+            #expect(named.isPrivate(namedBy: here), "\(text)")
+        }
+        #expect(try #require(WebAddress("https://storage.googleapis.com/x")).isPrivate(namedBy: elsewhere))
+        #expect(try !#require(WebAddress("http://storage.googleapis.com/x")).isPrivate(namedBy: here))
+    }
+
     @Test("a loopback API over http gets it, another port does not")
     func loopbackToken() throws {
         let rules = TokenRules(

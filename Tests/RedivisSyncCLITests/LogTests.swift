@@ -22,6 +22,7 @@ import Testing
 
     @Test func aFactCannotBeMistakenForAnother() {
         #expect(line(.text, ["path": "x\" level=\"y"]).hasSuffix(" path=\"x\\\" level=\\\"y\"\n"))
+        #expect(line(.text, ["path": #"x\" y"#]).hasSuffix(#" path="x\\\" y""# + "\n"))
     }
 
     @Test(arguments: LogFormat.allCases)

@@ -85,14 +85,19 @@ import Testing
         #expect(moves[0].contains(.move(DeliveryID(1), takesObservation: false)) == (links == 1))
     }
 
-    /// N-37: after a lost state a new name of a file was read first, joined by the name that was on the table, and posted.
+    /// N-46: after a lost state a new name of a file was read first, joined by the name that was on the table, and posted.
     @Test func whatTheTableHasUnderItsOwnNameJoinsNothingUnposted() {
         var facts = Self.facts(at: "2025/july.csv")
         let upload = RemoteUpload(uri: "uploads/7", name: facts.uploadName, status: .completed, size: 1, md5: nil)
         facts.upload = upload
         for stage in Sample.stages {
-            facts.same = [SameVersion(Sample.delivery(.working(stage)), seenAtItsPath: nil)]
+            var other = Sample.delivery(.working(stage))
+            facts.same = [SameVersion(other, seenAtItsPath: nil)]
             let found = Versions.reconcile(facts)
+            // Of one name and content there is one row.
+            other.uploadName = facts.uploadName
+            facts.same = [SameVersion(other, seenAtItsPath: nil)]
+            #expect(Versions.reconcile(facts).standing == .joined(DeliveryID(1)))
             guard !stage.mayBeRegistered else {
                 #expect(found.standing == .joined(DeliveryID(1)))
                 continue

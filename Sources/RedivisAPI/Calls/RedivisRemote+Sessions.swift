@@ -88,16 +88,18 @@ extension RedivisRemote {
 
     /// - Throws: `rejected` for an address that bytes may not go to.
     private func sessionSecret(_ text: String) throws(Failure) -> Secret {
-        guard let address = text.hasPrefix("/") ? base.resolving(text) : WebAddress(text), address.isPrivate else {
+        guard let address = text.hasPrefix("/") ? base.resolving(text) : WebAddress(text),
+            address.isPrivate(namedBy: base)
+        else {
             throw Failure(
-                .rejected, scope: .destination, "Redivis gave an upload address that is not https",
+                .rejected, scope: .destination, "Redivis gave an upload address that is not https, or of this machine",
                 hint: "nothing was sent there; tell Redivis's support")
         }
         return Secret(address.text)
     }
 
     func sessionAddress(_ url: Secret) throws(Failure) -> WebAddress {
-        guard let address = WebAddress(url.revealed), address.isPrivate else {
+        guard let address = WebAddress(url.revealed), address.isPrivate(namedBy: base) else {
             throw Failure(.sessionLost, "the stored address of the upload session cannot be used")
         }
         return address

@@ -90,6 +90,10 @@ struct WebAddress: Hashable, Sendable {
 
     /// Whether bytes and secrets may go there: encrypted, or not leaving this machine.
     var isPrivate: Bool { origin.scheme == .https || isLoopback }
+
+    /// The same for an address that the server at `base` has named: one that is not of this machine must not have requests
+    /// sent to services of this machine.
+    func isPrivate(namedBy base: WebAddress) -> Bool { isPrivate && (base.isLoopback || !isLoopback) }
 }
 
 // A session's address is a secret: printing one says only whom it names.

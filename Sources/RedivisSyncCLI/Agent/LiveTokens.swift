@@ -44,6 +44,8 @@ final class LiveTokens: Sendable {
 
     /// Reads all of them.
     init(_ setup: Setup) {
+        // Before one is read.
+        SecretMemory.keepOffDisk()
         environment = setup.environment
         settings = setup.configuration.settings
         mappingFile = setup.file.path

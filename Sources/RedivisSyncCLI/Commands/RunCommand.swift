@@ -24,7 +24,6 @@ struct RunCommand: AsyncParsableCommand {
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {
-        SecretMemory.keepOffDisk()
         let signals = SignalWatch()
         let logger = options.logger()
         let asked = try Setup.loadForRun(options)

@@ -54,7 +54,10 @@ extension Versions {
 
     /// The table has it under the subject's name, and other versions with its content were not posted: they are names of
     /// what is there.
-    static func adopting(_ upload: RemoteUpload, _ facts: ContentFacts) -> Reconciliation {
+    static func namedLike(_ upload: RemoteUpload, _ facts: ContentFacts) -> Reconciliation {
+        // Of one name and content there is one row, which meets the upload by itself.
+        let named = facts.same.filter { $0.delivery.uploadName == facts.uploadName && mayJoin($0.delivery, facts) }
+        if let row = named.min(by: { $0.delivery.id.value < $1.delivery.id.value }) { return joining(row, facts) }
         let unposted = facts.same.map(\.delivery).filter(\.state.isUnposted)
         let ended: [VersionMove] = unposted.flatMap { other -> [VersionMove] in
             let note = "delivery \(facts.subject.id) is the same content, and on the table"

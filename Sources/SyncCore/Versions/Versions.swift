@@ -11,7 +11,7 @@ public enum Versions {
         if let known = facts.subject.content, known != facts.content { return Reconciliation(.alone) }
         if let same = joined(facts) {
             guard let upload = facts.upload, same.delivery.state.isUnposted else { return joining(same, facts) }
-            return adopting(upload, facts)
+            return namedLike(upload, facts)
         }
         if let other = awaited(facts) { return Reconciliation(.behind(other), [.writeContent]) }
         let standing = standing(of: facts)

@@ -252,7 +252,8 @@ extension Oracle {
     // MARK: What it cost
 
     private func judgeWork() {
-        let total = files.contents.keys.reduce(0) { $0 + $1.count }
+        // Two files of one content are two uploads.
+        let total = files.contents.reduce(0) { $0 + $1.key.count * Set($1.value.occurrences.map(\.instance)).count }
         let troubles = world.script.steps.count { $0.verb.isTrouble }
         let ofInstances = files.contents.reduce(into: [UInt64: Int]()) { sizes, content in
             for instance in Set(content.value.occurrences.map(\.instance)) {
