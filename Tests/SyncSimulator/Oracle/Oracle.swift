@@ -12,6 +12,8 @@ package final class Oracle: @unchecked Sendable {
     var isClosed = false
     /// By path, when a person said so last (nanoseconds).
     private(set) var forgotten: [String: Int64] = [:]
+    /// Paths that a `forget` named with success. The answer names the path of the version, which may have moved on.
+    private(set) var namedByForget: Set<String> = []
     private(set) var decided: [String: Int64] = [:]
     /// Of each agent's list requests, when they were made.
     private var lists: [Int: [Int64]] = [:]
@@ -290,8 +292,10 @@ package final class Oracle: @unchecked Sendable {
         // By the lines that say so: a directory means the files below it that the agent knows.
         let changed = outcome.changed.compactMap { line in line.lastIndex(of: ":").map { String(line[..<$0]) } }
         switch request {
-        case .forget where world.agents.count == 1:
+        case .forget(let paths) where world.agents.count == 1:
             for path in changed { forgotten[path] = now }
+            guard !changed.isEmpty else { return }
+            namedByForget.formUnion(paths.map { Self.short(String(decoding: $0.absolute.bytes, as: UTF8.self)) })
         case .retry(let paths), .resolve(let paths, _):
             for path in changed + paths.map({ Self.short(String(decoding: $0.absolute.bytes, as: UTF8.self)) }) {
                 if case .retry = request { forgotten[path] = nil }
