@@ -100,6 +100,9 @@ struct FailingQueue: DeliveryQueue {
         try await inner.noteSeen(
             files, in: mapping, lookAgainAfter: quiet, began: began, at: now, hastens: hastens)
     }
+    func noteLeft(_ paths: [RelativePath], in mapping: MappingID) async throws(Failure) -> Bool {
+        try await inner.noteLeft(paths, in: mapping)
+    }
     func settlingDue(at now: MonotonicInstant, limit: Int) async throws(Failure) -> [SettlingFile] {
         try await inner.settlingDue(at: now, limit: limit)
     }

@@ -199,7 +199,10 @@ extension Oracle {
         case "held" where claim.json.contains("tableHasOtherUploads"):
             // By its MD5 it is known, and by a uri of its own.
             let reading = world.redivis.reading
-            let same = live(file.cells).first { $0.owner == 0 && $0.name == file.path }
+            // What came after the mapping's first listing is none of the uploads that were there before it.
+            let same = live(file.cells).first {
+                $0.owner == 0 && $0.name == file.path && $0.registeredAt <= begin(of: agent)
+            }
             if same != nil, reading.tellsMD5, !reading.urisByName { return lie("the table has just this upload") }
             return world.redivis.uploads.contains { $0.owner == 0 || world.agents.count > 1 }
                 ? nil : lie("nobody else has uploads there")
@@ -221,14 +224,14 @@ extension Oracle {
     /// Whether a person meant this version by `forget`: by its own path, or by another name that the same inode had with
     /// this content. A move or a hard link of a version is that version, in whatever state (the contract's "file version").
     private func wasForgotten(_ file: VirtualFile) -> Bool {
-        func isForgotten(_ name: String) -> Bool {
-            namedByForget.contains(name)
-                || forgotten.keys.contains { name == $0 || name.hasPrefix($0 + "/") }
-        }
         if isForgotten(file.path) { return true }
         return files.contents[file.cells]?.occurrences.contains { occurrence in
             occurrence.instance == file.instance && isForgotten(Self.short(occurrence.name))
         } ?? false
+    }
+
+    private func isForgotten(_ name: String) -> Bool {
+        namedByForget.contains(name) || forgotten.keys.contains { name == $0 || name.hasPrefix($0 + "/") }
     }
 
     /// Whether another content of a path or an inode that this one had is on a table, and was not moved away.
@@ -246,8 +249,9 @@ extension Oracle {
                 if occurrence.instance == file.instance { return true }
                 guard own.contains(Self.short(occurrence.name)) else { return false }
                 return !there.contains { other in
+                    // What a person forgot is not looked at, so that nobody knows that it is there.
                     other.instance == occurrence.instance && other.cells == upload.cells && !own.contains(other.path)
-                        && Self.isTaken(other.path)
+                        && Self.isTaken(other.path) && !isForgotten(other.path)
                 }
             }
         }
@@ -256,8 +260,11 @@ extension Oracle {
     /// Generous: within the first half minute of the agent.
     private func wasThereBefore(_ file: VirtualFile, _ agent: SimulatedAgent) -> Bool {
         let appeared = files.contents[file.cells]?.appearedAt ?? 0
-        return appeared <= Int64(agent.settings.int("start", 10)) * 1_000_000 + 30 * Self.second
+        return appeared <= begin(of: agent) + 30 * Self.second
     }
+
+    /// When it was started first.
+    private func begin(of agent: SimulatedAgent) -> Int64 { Int64(agent.settings.int("start", 10)) * 1_000_000 }
 
     // MARK: What it cost
 

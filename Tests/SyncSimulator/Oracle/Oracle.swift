@@ -145,7 +145,7 @@ package final class Oracle: @unchecked Sendable {
 
     /// What an open session of the same agent has, needs not be sent by another one, unless it was refused or forgotten.
     private func checkSentAgain(_ session: SimulatedRedivis.Session, by owner: Int) {
-        guard !isClosed, !session.cells.isEmpty, !mayLoseSessions else { return }
+        guard !isClosed, !session.cells.isEmpty, !mayLoseSessions, !mayBeginAnew(session) else { return }
         let earlier = world.redivis.openSessions.first { other in
             other !== session && other.number < session.number && other.size == session.size
                 && SimulatedAgent.number(of: other.owner) == SimulatedAgent.number(of: owner)
@@ -164,6 +164,22 @@ package final class Oracle: @unchecked Sendable {
             case .killSessions, .restore, .lose, .copy, .edit, .revert: true
             case .fault:
                 [.all, .chunks, .status, .sessions].contains(RequestFault.Requests(rawValue: step.word(0) ?? ""))
+            default: false
+            }
+        }
+    }
+
+    /// Whether the file was touched, so that its mtime says that it was written to, or forgotten and taken up again: the
+    /// contract keeps a session only through a change of the ctime alone.
+    private func mayBeginAnew(_ session: SimulatedRedivis.Session) -> Bool {
+        let count = Int(session.size / Cells.size)
+        let names = Set(
+            files.contents.filter { $0.key.count == count && $0.key.starts(with: session.cells) }
+                .flatMap { $0.value.occurrences.map { Self.short($0.name) } })
+        return world.script.steps.contains { step in
+            switch step.verb {
+            case .touch, .refresh: names.contains(step.word(0) ?? "")
+            case .forget: names.contains { $0 == step.word(1) || $0.hasPrefix((step.word(1) ?? "") + "/") }
             default: false
             }
         }

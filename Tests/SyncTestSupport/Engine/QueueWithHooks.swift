@@ -5,14 +5,14 @@ import SystemPackage
 /// The doors of the queue, for hooks.
 public enum QueueOperation: String, CaseIterable, Hashable, Sendable {
     case beginRun, takeUp, rerouteUnsent, reroute, folderIdentity, noteFolder, noteDevice, existingVerdict
-    case closeExisting, noteSeen, settlingDue, nextLook, recordLooks, due, importing
+    case closeExisting, noteSeen, noteLeft, settlingDue, nextLook, recordLooks, due, importing
     case delivery, tablesInUse, save, settleContent, resettle, workload, remoteIndex, recordListing, closeListing
     case knownUpload, forgetUpload, endpointFact, secondLooks, nextSecondLook, recordTwins, suspect, hasOthers
 
     /// Whether it changes the database.
     public var writes: Bool {
         switch self {
-        case .beginRun, .takeUp, .rerouteUnsent, .reroute, .noteFolder, .noteDevice, .closeExisting, .noteSeen,
+        case .beginRun, .takeUp, .rerouteUnsent, .reroute, .noteFolder, .noteDevice, .closeExisting, .noteSeen, .noteLeft,
             .recordLooks, .save, .settleContent, .resettle, .recordListing, .closeListing, .forgetUpload, .recordTwins,
             .suspect:
             true
@@ -140,6 +140,10 @@ public final class QueueWithHooks: DeliveryQueue {
             try await base.noteSeen(
                 files, in: mapping, lookAgainAfter: quiet, began: began, at: now, hastens: hastens)
         }
+    }
+
+    public func noteLeft(_ paths: [RelativePath], in mapping: MappingID) async throws(Failure) -> Bool {
+        try await around(.noteLeft) { () throws(Failure) in try await base.noteLeft(paths, in: mapping) }
     }
 
     public func settlingDue(at now: MonotonicInstant, limit: Int) async throws(Failure) -> [SettlingFile] {
