@@ -77,6 +77,51 @@ import Testing
         #expect(file == true)
     }
 
+    /// A touch is none: only its ctime has moved.
+    @Test func fileThatIsWrittenToWhileItSettlesIsRewritten() async throws {
+        let fixture = try await QueueFixture()
+        func settling(_ observation: FileObservation, at seconds: Int64) async throws -> Bool? {
+            _ = try await fixture.queue.noteSeen(
+                [seen("a", observation)], in: QueueFixture.weather, lookAgainAfter: .seconds(30),
+                at: QueueFixture.at(seconds))
+            return try await fixture.queue.reader.settling(at: Sample.path("a"), mapping: QueueFixture.weather)?
+                .isRewritten
+        }
+        let touched = FileObservation(device: 3, inode: 1, size: 100, modified: 1, changed: 2)
+        #expect(try await settling(Sample.observation(1), at: 5) == false)
+        #expect(try await settling(touched, at: 6) == false)
+        #expect(try await settling(Sample.observation(1, changed: 7), at: 7) == true)
+        // It stays so, whatever comes.
+        #expect(try await settling(Sample.observation(1), at: 8) == true)
+    }
+
+    @Test func otherNamesOfAFileThatLeftAPathAreLookedAtAgain() async throws {
+        let fixture = try await QueueFixture()
+        try await fixture.admit("a", Sample.observation(1))
+        try await fixture.admit("b", Sample.observation(1, changed: 2), links: 2)
+        try await fixture.admit("c", Sample.observation(3))
+        let queue = fixture.queue
+        func settling() async throws -> [String] {
+            try await queue.settlingDue(at: QueueFixture.at(90).monotonic, limit: 9).map(\.path.description)
+        }
+        #expect(try await !queue.noteLeft([Sample.path("c"), Sample.path("never")], in: QueueFixture.weather))
+        #expect(try await settling() == [])
+        #expect(try await queue.noteLeft([Sample.path("a")], in: QueueFixture.weather))
+        #expect(try await settling() == ["b"])
+    }
+
+    /// The kernel tells of the name that was written to, and another file has taken it.
+    @Test func otherNamesAreLookedAtWhereAPathNamesAnotherFile() async throws {
+        let fixture = try await QueueFixture()
+        try await fixture.admit("a", Sample.observation(1))
+        try await fixture.admit("b", Sample.observation(1, changed: 2), links: 2)
+        _ = try await fixture.queue.noteSeen(
+            [seen("a", Sample.observation(2))], in: QueueFixture.weather, lookAgainAfter: .zero,
+            at: QueueFixture.at(20), hastens: true)
+        let due = try await fixture.queue.settlingDue(at: QueueFixture.at(90).monotonic, limit: 9)
+        #expect(Set(due.map(\.path.description)) == ["a", "b"])
+    }
+
     @Test func whatSettledInAnEarlierRunBeginsAnew() async throws {
         let fixture = try await QueueFixture()
         _ = try await fixture.queue.noteSeen(

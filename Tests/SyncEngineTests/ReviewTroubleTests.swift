@@ -180,6 +180,9 @@ struct FailingQueue: DeliveryQueue {
     ) async throws(Failure) {
         try await inner.recordListing(uploads, of: table, in: version, isFirst: isFirst, isLast: isLast)
     }
+    func recordMet(_ upload: RemoteUpload, of table: TableKey, in version: TableVersion) async throws(Failure) {
+        try await inner.recordMet(upload, of: table, in: version)
+    }
     func closeListing(
         of table: TableKey, newestReleased: VersionTag?, gate: PostingGate
     ) async throws(Failure) {

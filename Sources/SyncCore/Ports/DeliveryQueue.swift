@@ -158,6 +158,9 @@ public protocol DeliveryQueue: Sendable {
         _ uploads: [RemoteUpload], of table: TableKey, in version: TableVersion, isFirst: Bool, isLast: Bool
     ) async throws(Failure)
 
+    /// Adds an upload that no list showed, and that an address led to. It counts as one that was there before.
+    func recordMet(_ upload: RemoteUpload, of table: TableKey, in version: TableVersion) async throws(Failure)
+
     /// All of a table's versions were listed: remembers how far, and whether posts must wait (`RemoteIndexState.gate`).
     func closeListing(
         of table: TableKey, newestReleased: VersionTag?, gate: PostingGate
@@ -295,12 +298,18 @@ public struct RemoteIndexState: Hashable, Sendable {
     public let gate: PostingGate
     /// Whether uploads with our tag are known, or may be there though no listing shows them yet.
     public let hasTaggedUploads: Bool
+    /// Whether uploads that are nobody's here are known.
+    public let hasUntaggedUploads: Bool
 
-    public init(isComplete: Bool, newestReleased: VersionTag?, gate: PostingGate, hasTaggedUploads: Bool) {
+    public init(
+        isComplete: Bool, newestReleased: VersionTag?, gate: PostingGate, hasTaggedUploads: Bool,
+        hasUntaggedUploads: Bool
+    ) {
         self.isComplete = isComplete
         self.newestReleased = newestReleased
         self.gate = gate
         self.hasTaggedUploads = hasTaggedUploads
+        self.hasUntaggedUploads = hasUntaggedUploads
     }
 }
 

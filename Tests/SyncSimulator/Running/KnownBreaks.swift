@@ -20,11 +20,6 @@ extension KnownBreak {
     /// In the order in which they explain: the narrow ones first.
     package static let all: [KnownBreak] = [
         KnownBreak(
-            number: "N-33", words: "`existing` judges by a list that left the file's upload out", rules: [.untrueReason]
-        ) { script, violation in
-            script.redivis["omits"] != nil && violation.says("though the table has just this upload")
-        },
-        KnownBreak(
             number: "N-34", words: "after a lost or restored state the agent goes on asking at rest", rules: [.restless]
         ) { script, violation in script.has(.lose, .restore) && violation.says("requests in two minutes") },
         KnownBreak(

@@ -6,14 +6,15 @@ import SystemPackage
 public enum QueueOperation: String, CaseIterable, Hashable, Sendable {
     case beginRun, takeUp, rerouteUnsent, reroute, folderIdentity, noteFolder, noteDevice, existingVerdict
     case closeExisting, noteSeen, noteLeft, settlingDue, nextLook, recordLooks, due, importing
-    case delivery, tablesInUse, save, settleContent, resettle, workload, remoteIndex, recordListing, closeListing
+    case delivery, tablesInUse, save, settleContent, resettle, workload, remoteIndex, recordListing, recordMet, closeListing
     case knownUpload, forgetUpload, endpointFact, secondLooks, nextSecondLook, recordTwins, suspect, hasOthers
 
     /// Whether it changes the database.
     public var writes: Bool {
         switch self {
         case .beginRun, .takeUp, .rerouteUnsent, .reroute, .noteFolder, .noteDevice, .closeExisting, .noteSeen, .noteLeft,
-            .recordLooks, .save, .settleContent, .resettle, .recordListing, .closeListing, .forgetUpload, .recordTwins,
+            .recordLooks, .save, .settleContent, .resettle, .recordListing, .recordMet, .closeListing, .forgetUpload,
+            .recordTwins,
             .suspect:
             true
         case .existingVerdict, .folderIdentity, .settlingDue, .nextLook, .due, .importing, .delivery, .tablesInUse,
@@ -225,6 +226,14 @@ public final class QueueWithHooks: DeliveryQueue {
     ) async throws(Failure) {
         try await around(.recordListing) { () throws(Failure) in
             try await base.recordListing(uploads, of: table, in: version, isFirst: isFirst, isLast: isLast)
+        }
+    }
+
+    public func recordMet(
+        _ upload: RemoteUpload, of table: TableKey, in version: TableVersion
+    ) async throws(Failure) {
+        try await around(.recordMet) { () throws(Failure) in
+            try await base.recordMet(upload, of: table, in: version)
         }
     }
 
