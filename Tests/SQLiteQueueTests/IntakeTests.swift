@@ -77,6 +77,20 @@ import Testing
         #expect(file == true)
     }
 
+    /// The path that a person named is left out; another path of that version has it while the content is the same.
+    @Test func newContentAtAnotherPathOfAForgottenVersionIsExamined() async throws {
+        let fixture = try await QueueFixture()
+        let first = try await fixture.admit("a", Sample.observation(1))
+        try await fixture.save(first, .abandoned(.forgotten), content: Sample.content(1))
+        let moved = try await fixture.admit("b", Sample.observation(1, changed: 2))
+        #expect(try await fixture.settle(moved, Sample.content(1)) == .joined(first.id))
+        #expect(try await fixture.admit("b", Sample.observation(1, changed: 3)).state == .working(.pending(.examine)))
+        let atItsPath = try await fixture.queue.noteSeen(
+            [seen("a", Sample.observation(5))], in: QueueFixture.weather, lookAgainAfter: .zero,
+            at: QueueFixture.at(20))
+        #expect(atItsPath == SeenSummary(known: 1, settling: 0))
+    }
+
     /// A touch is none: only its ctime has moved.
     @Test func fileThatIsWrittenToWhileItSettlesIsRewritten() async throws {
         let fixture = try await QueueFixture()

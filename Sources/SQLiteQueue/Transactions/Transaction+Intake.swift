@@ -124,10 +124,10 @@ private struct SeenScan {
         return true
     }
 
-    /// What a person told to ignore stays ignored, however it changes.
+    /// What a person told to ignore stays ignored, however it changes: at the path that was named.
     private func hasForgotten(_ file: FileRow, _ seen: SeenFile) throws -> Bool {
-        guard let delivery = file.delivery, file.observation != seen.observation else { return false }
-        return try database.kind(of: delivery) == "forgotten"
+        guard file.observation != seen.observation else { return false }
+        return try database.isForgotten(file)
     }
 
     private func hasten(_ seen: SeenFile) throws {
@@ -168,6 +168,14 @@ extension Database {
     /// What the first scan of a mapping could not look into; empty for most.
     func unseen(_ mapping: Int64) throws -> Set<RelativePath> {
         Set(try rows("SELECT path FROM unseen WHERE mapping = ?", [mapping]).map { try $0.path(0) })
+    }
+
+    /// Whether a person named this very path. Another path of a version that was forgotten has it only as long as its
+    /// content is the same.
+    func isForgotten(_ file: FileRow) throws -> Bool {
+        guard let delivery = file.delivery else { return false }
+        return try exists(
+            "SELECT 1 FROM delivery WHERE id = ? AND kind = 'forgotten' AND file = ?", [delivery, file.id])
     }
 
     func kind(of delivery: Int64) throws -> String? {
