@@ -38,7 +38,8 @@ extension SQLiteQueue {
             // What a lost database has posted may not be listed yet.
             return RemoteIndexState(
                 isComplete: index.isComplete, newestReleased: index.newestReleased, gate: index.gate,
-                hasTaggedUploads: index.hasTaggedUploads || mayHavePast)
+                hasTaggedUploads: index.hasTaggedUploads || mayHavePast,
+                hasUntaggedUploads: index.hasUntaggedUploads)
         }
     }
 
@@ -48,6 +49,12 @@ extension SQLiteQueue {
         try await write {
             try $0.recordListing(uploads, of: table, in: version, isFirst: isFirst, isLast: isLast)
         }
+    }
+
+    public func recordMet(
+        _ upload: RemoteUpload, of table: TableKey, in version: TableVersion
+    ) async throws(Failure) {
+        try await write { try $0.recordMet(upload, of: table, in: version) }
     }
 
     public func closeListing(

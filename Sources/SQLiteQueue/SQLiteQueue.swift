@@ -203,6 +203,10 @@ public final class SQLiteQueue: DeliveryQueue {
         }
     }
 
+    public func noteLeft(_ paths: [RelativePath], in mapping: MappingID) async throws(Failure) -> Bool {
+        try await write { try $0.noteLeft(paths, in: mapping) }
+    }
+
     public func settlingDue(at now: MonotonicInstant, limit: Int) async throws(Failure) -> [SettlingFile] {
         note(now)
         return try await read { try $0.settlingDue(at: now, limit: limit) }
@@ -268,11 +272,11 @@ public final class SQLiteQueue: DeliveryQueue {
         let before = unknownPast.withLock { $0 }
         let (outcome, past) = try await write { transaction in
             let outcome = try transaction.save(decision, as: stored.get(), api: api, at: now)
-            guard let before, outcome == .saved else { return (outcome, before) }
+            guard let before, outcome.isSaved else { return (outcome, before) }
             return (outcome, try transaction.checkFirstPost(decision.delivery, before, at: now.wall))
         }
         if past != before { unknownPast.withLock { $0 = past } }
-        if case .saved = outcome, let fact = decision.endpointFact { rememberedFact.withLock { $0 = .some(fact) } }
+        if outcome.isSaved, let fact = decision.endpointFact { rememberedFact.withLock { $0 = .some(fact) } }
         return outcome
     }
 

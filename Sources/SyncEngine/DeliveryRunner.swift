@@ -12,7 +12,8 @@ struct DeliveryRunner: Sendable {
     var closesRefusedTables = false
     /// Whether a file that has moved will be met at its new place while this run lasts. A single run scans once.
     var meetsMovedFiles = false
-    /// A file that changed on its way has begun to settle again, and no event may tell of that.
+    /// A file that changed on its way, or whose version ended unsent, may have begun to settle again, and no event tells
+    /// of that.
     var onResettled: @Sendable () async -> Void = {}
     /// An earlier registration may turn up beside the one that was just posted.
     var onPostedAgain: @Sendable () async -> Void = {}
@@ -57,7 +58,7 @@ struct DeliveryRunner: Sendable {
                 }
                 if turn.current.secondPost != nil { postsAgain = true }
                 event = await work.perform(effect, of: turn.current)
-                if case .resettle = effect { await onResettled() }
+                if effect.maySettlePaths { await onResettled() }
                 if case .sourceTouched(_, hasSettled: false)? = event { await onResettled() }
                 if case .effectFailed(let failure)? = event {
                     await directory.note(failure, about: delivery.table)
@@ -105,7 +106,9 @@ struct DeliveryRunner: Sendable {
         }
         let kept: Delivery
         switch try await save(decision.following(turn.unsaved), over: turn.saved) {
-        case .kept(let delivery, _): kept = delivery
+        case .kept(let delivery, let wokeOthers):
+            if wokeOthers { await onResettled() }
+            kept = delivery
         case .stands(let content, let standing):
             (turn.current, turn.unsaved) = (turn.saved, [])
             return try await advance(&turn, on: .examined(content, standing), under: configuration)
@@ -125,6 +128,7 @@ struct DeliveryRunner: Sendable {
             switch try await save(decision, over: delivery) {
             case .kept(let kept, let wokeOthers):
                 if case .followImport? = decision.effect { await follower.notice(kept.table) }
+                if wokeOthers { await onResettled() }
                 return wokeOthers || kept.state.stage != nil
             case .stands, .lost:
                 return false
@@ -191,5 +195,15 @@ struct DeliveryRunner: Sendable {
             ? max(mapping?.settle.quiet ?? .zero, SettlePolicy.quietWithoutLease) + .seconds(60) : .zero
         let table = await directory.key(of: delivery.table)
         return DecisionContext(now: ports.clock.now(), jitter: ports.random(), table: table, policy: policy)
+    }
+}
+
+extension DeliveryEffect {
+    /// Whether other versions, or the path itself, may settle anew because of it.
+    fileprivate var maySettlePaths: Bool {
+        switch self {
+        case .examine, .compare, .resettle: true
+        case .openSession, .sendChunk, .queryStatus, .conclude, .lookUp, .post, .followImport, .withdraw: false
+        }
     }
 }

@@ -215,10 +215,10 @@ actor EffectPerformer {
         guard let table = await directory.key(of: delivery.table) else {
             throw Failure(.transient, scope: .destination, "the table \(delivery.table) is not known yet")
         }
+        let name = delivery.uploadName ?? UploadName.make(base: delivery.nameBase, sha256: content.sha256)
+        if admission == .existing { try await directory.lookForExisting(delivery, as: name, in: delivery.table) }
         let standing = try await ports.queue.settleContent(
-            content,
-            uploadName: delivery.uploadName ?? UploadName.make(base: delivery.nameBase, sha256: content.sha256),
-            table: table, of: delivery, admission: admission, at: ports.clock.now())
+            content, uploadName: name, table: table, of: delivery, admission: admission, at: ports.clock.now())
         if case .joined = standing { return nil }
         return .examined(content, standing)
     }

@@ -96,8 +96,8 @@ public actor FolderIntake {
     // MARK: Events
 
     struct Noticed {
-        /// How many settle now.
-        var settling = 0
+        /// Whether anything settles now.
+        var settles = false
         /// Whether everything could be looked at; what could not is left to a scan.
         var isWhole = true
     }
@@ -105,19 +105,26 @@ public actor FolderIntake {
     /// Looks at paths of which something was heard, and has those that are this mapping's begin to settle. What settles
     /// already is looked at anew at once: its writer may have gone.
     ///
-    /// - Parameter written: those of `paths` that somebody may have written to.
+    /// - Parameters:
+    ///   - written: those of `paths` that somebody may have written to.
+    ///   - deleted: paths whose file was deleted, and not told of again since.
     func notice(
-        _ paths: Set<RelativePath>, written: Set<RelativePath> = [], in mapping: Mapping
+        _ paths: Set<RelativePath>, written: Set<RelativePath> = [], deleted: Set<RelativePath> = [],
+        in mapping: Mapping
     ) async throws(Failure) -> Noticed {
         let configuration = live.current
         let began = ports.clock.now().monotonic
         var noticed = Noticed()
         var seen: [SeenFile] = []
+        var left = deleted
         // A marker tells of the file beside it.
         for path in Set(paths.map { mapping.readyMarker?.subject(of: $0) ?? $0 }) {
             guard mapping.patternRule(against: path) == nil else { continue }
             do throws(Failure) {
-                guard let look = try await ports.sources.look(at: path, in: mapping.folder) else { continue }
+                guard let look = try await ports.sources.look(at: path, in: mapping.folder) else {
+                    left.insert(path)
+                    continue
+                }
                 let file = SeenFile(
                     path: path, observation: look.observation, links: look.links,
                     isWritten: written.contains(path))
@@ -126,11 +133,15 @@ public actor FolderIntake {
                 noticed.isWhole = false
             }
         }
-        guard !seen.isEmpty, !Task.isCancelled else { return noticed }
-        noticed.settling = try await ports.queue.noteSeen(
-            seen, in: mapping.id, lookAgainAfter: mapping.settle.firstPause, began: began, at: ports.clock.now(),
-            hastens: true
-        ).settling
+        if !seen.isEmpty, !Task.isCancelled {
+            noticed.settles = try await ports.queue.noteSeen(
+                seen, in: mapping.id, lookAgainAfter: mapping.settle.firstPause, began: began, at: ports.clock.now(),
+                hastens: true
+            ).settling > 0
+        }
+        if !left.isEmpty, !Task.isCancelled, try await ports.queue.noteLeft(left.sorted(), in: mapping.id) {
+            noticed.settles = true
+        }
         return noticed
     }
 
@@ -258,7 +269,9 @@ public actor FolderIntake {
     private func admitted(
         _ file: SettlingFile, _ look: FileLook, _ mapping: Mapping, as disposition: AdmittedFile.Disposition? = nil
     ) -> SettleOutcome {
-        .admit(
+        // As with one that was left out already and is written to later.
+        let file = mapping.existing == .skip && file.isRewritten ? file.asNew : file
+        return .admit(
             AdmittedFile(
                 file: file, look: look, table: mapping.table,
                 nameBase: mapping.uploadName.expand(path: file.path, mapping: mapping.id, host: host),

@@ -173,6 +173,7 @@ actor FolderKeeper {
         while let events = await watch.nextBatch() {
             var paths: Set<RelativePath> = []
             var written: Set<RelativePath> = []
+            var deleted: Set<RelativePath> = []
             var isGone = false
             for event in events {
                 switch event {
@@ -181,23 +182,26 @@ actor FolderKeeper {
                 // Another file may have taken the place in the same step (`man 2 renameat2`, RENAME_EXCHANGE).
                 case .movedAway(let path): paths.insert(path)
                 // Whatever comes there afterwards is told by an event of its own.
-                case .deleted, .directoryGone, .directoryMoved: break
+                case .deleted(let path): deleted.insert(path)
+                case .directoryGone, .directoryMoved: break
                 case .mustRescan: await rescan()
                 case .modeChanged(let mode): await change(to: mode)
                 case .folderGone: isGone = true
                 }
             }
             // Whatever else the folder has to tell is found by the scan that comes once it is back.
-            guard await notice(paths.union(written), written: written), !isGone else { return }
+            guard await notice(paths.union(written), written: written, deleted: deleted), !isGone else { return }
         }
     }
 
     /// - Returns: whether the folder is still there.
-    private func notice(_ paths: Set<RelativePath>, written: Set<RelativePath>) async -> Bool {
-        guard !paths.isEmpty else { return true }
+    private func notice(
+        _ paths: Set<RelativePath>, written: Set<RelativePath>, deleted: Set<RelativePath>
+    ) async -> Bool {
+        guard !paths.isEmpty || !deleted.isEmpty else { return true }
         do throws(Failure) {
-            let noticed = try await intake.notice(paths, written: written, in: mapping)
-            if noticed.settling > 0 { await onNews() }
+            let noticed = try await intake.notice(paths, written: written, deleted: deleted, in: mapping)
+            if noticed.settles { await onNews() }
             guard noticed.isWhole else {
                 if await absence() != nil { return false }
                 await scanSoon()

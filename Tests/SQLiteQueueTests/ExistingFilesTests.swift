@@ -5,6 +5,17 @@ import Testing
 
 /// `existing: auto`.
 @Suite struct ExistingFilesTests {
+    /// A list may leave out what is there, and the address of its name leads to it.
+    @Test func whatOnlyItsAddressLedToWasThereBefore() async throws {
+        let fixture = try await QueueFixture()
+        try await fixture.list([Sample.upload("other", Sample.content(9))])
+        let upload = Sample.upload("a", Sample.content(1))
+        let delivery = try await fixture.admit("a", Sample.observation(1), as: .judge)
+        try await fixture.queue.recordMet(upload, of: QueueFixture.key, in: .draft)
+        #expect(try await fixture.settle(delivery, Sample.content(1), admission: .existing) == .adopts(upload))
+        #expect(try await judge(fixture, "b", Sample.content(2), inode: 2) == .strange(.tableHasOtherUploads))
+    }
+
     private func judge(
         _ fixture: QueueFixture, _ path: String, _ content: Content, inode: UInt64
     ) async throws -> Standing {

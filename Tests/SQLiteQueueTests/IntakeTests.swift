@@ -77,6 +77,65 @@ import Testing
         #expect(file == true)
     }
 
+    /// The path that a person named is left out; another path of that version has it while the content is the same.
+    @Test func newContentAtAnotherPathOfAForgottenVersionIsExamined() async throws {
+        let fixture = try await QueueFixture()
+        let first = try await fixture.admit("a", Sample.observation(1))
+        try await fixture.save(first, .abandoned(.forgotten), content: Sample.content(1))
+        let moved = try await fixture.admit("b", Sample.observation(1, changed: 2))
+        #expect(try await fixture.settle(moved, Sample.content(1)) == .joined(first.id))
+        #expect(try await fixture.admit("b", Sample.observation(1, changed: 3)).state == .working(.pending(.examine)))
+        let atItsPath = try await fixture.queue.noteSeen(
+            [seen("a", Sample.observation(5))], in: QueueFixture.weather, lookAgainAfter: .zero,
+            at: QueueFixture.at(20))
+        #expect(atItsPath == SeenSummary(known: 1, settling: 0))
+    }
+
+    /// A touch is none: only its ctime has moved.
+    @Test func fileThatIsWrittenToWhileItSettlesIsRewritten() async throws {
+        let fixture = try await QueueFixture()
+        func settling(_ observation: FileObservation, at seconds: Int64) async throws -> Bool? {
+            _ = try await fixture.queue.noteSeen(
+                [seen("a", observation)], in: QueueFixture.weather, lookAgainAfter: .seconds(30),
+                at: QueueFixture.at(seconds))
+            return try await fixture.queue.reader.settling(at: Sample.path("a"), mapping: QueueFixture.weather)?
+                .isRewritten
+        }
+        let touched = FileObservation(device: 3, inode: 1, size: 100, modified: 1, changed: 2)
+        #expect(try await settling(Sample.observation(1), at: 5) == false)
+        #expect(try await settling(touched, at: 6) == false)
+        #expect(try await settling(Sample.observation(1, changed: 7), at: 7) == true)
+        // It stays so, whatever comes.
+        #expect(try await settling(Sample.observation(1), at: 8) == true)
+    }
+
+    @Test func otherNamesOfAFileThatLeftAPathAreLookedAtAgain() async throws {
+        let fixture = try await QueueFixture()
+        try await fixture.admit("a", Sample.observation(1))
+        try await fixture.admit("b", Sample.observation(1, changed: 2), links: 2)
+        try await fixture.admit("c", Sample.observation(3))
+        let queue = fixture.queue
+        func settling() async throws -> [String] {
+            try await queue.settlingDue(at: QueueFixture.at(90).monotonic, limit: 9).map(\.path.description)
+        }
+        #expect(try await !queue.noteLeft([Sample.path("c"), Sample.path("never")], in: QueueFixture.weather))
+        #expect(try await settling() == [])
+        #expect(try await queue.noteLeft([Sample.path("a")], in: QueueFixture.weather))
+        #expect(try await settling() == ["b"])
+    }
+
+    /// The kernel tells of the name that was written to, and another file has taken it.
+    @Test func otherNamesAreLookedAtWhereAPathNamesAnotherFile() async throws {
+        let fixture = try await QueueFixture()
+        try await fixture.admit("a", Sample.observation(1))
+        try await fixture.admit("b", Sample.observation(1, changed: 2), links: 2)
+        _ = try await fixture.queue.noteSeen(
+            [seen("a", Sample.observation(2))], in: QueueFixture.weather, lookAgainAfter: .zero,
+            at: QueueFixture.at(20), hastens: true)
+        let due = try await fixture.queue.settlingDue(at: QueueFixture.at(90).monotonic, limit: 9)
+        #expect(Set(due.map(\.path.description)) == ["a", "b"])
+    }
+
     @Test func whatSettledInAnEarlierRunBeginsAnew() async throws {
         let fixture = try await QueueFixture()
         _ = try await fixture.queue.noteSeen(

@@ -11,7 +11,9 @@ import Testing
         let fixture = try await QueueFixture()
         #expect(
             try await fixture.queue.remoteIndex(of: key)
-                == RemoteIndexState(isComplete: false, newestReleased: nil, gate: .closed, hasTaggedUploads: false))
+                == RemoteIndexState(
+                    isComplete: false, newestReleased: nil, gate: .closed, hasTaggedUploads: false,
+                    hasUntaggedUploads: false))
     }
 
     @Test func listingEndsWhatItDidNotConfirmAndKeepsNumbers() async throws {
@@ -81,6 +83,6 @@ import Testing
             try await fixture.afterKill().queue.remoteIndex(of: key)
                 == RemoteIndexState(
                     isComplete: true, newestReleased: VersionTag(major: 3, minor: 2), gate: .closed,
-                    hasTaggedUploads: true))
+                    hasTaggedUploads: true, hasUntaggedUploads: false))
     }
 }

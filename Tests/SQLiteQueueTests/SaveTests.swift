@@ -250,6 +250,21 @@ import Testing
         #expect(try await fixture.settle(third, Sample.content(1)) == .joined(first.id))
     }
 
+    /// The path has another version by now, which was read: a look that sees just that has nothing read again.
+    @Test func versionThatIsOverLeavesThePathsNewerOneAlone() async throws {
+        let fixture = try await QueueFixture()
+        let first = try await fixture.admit("a", Sample.observation(1))
+        try await fixture.save(first, .working(.opening), content: Sample.content(1))
+        let second = try await fixture.admit("a", Sample.observation(1, changed: 2))
+        #expect(try await fixture.settle(second, Sample.content(2)) == .alone)
+        try await fixture.save(first, .abandoned(.superseded))
+        try await fixture.queue.resettle(
+            fixture.reload(first), note: "the file changed", at: QueueFixture.at(40))
+        // It is looked at once more, since it has just been seen to change.
+        #expect(try await fixture.queue.settlingDue(at: QueueFixture.at(40).monotonic, limit: 9).count == 1)
+        #expect(try await fixture.admit("a", Sample.observation(1, changed: 2), at: 41).id == second.id)
+    }
+
     @Test func whatMayBeRegisteredIsNeverGivenUp() async throws {
         let fixture = try await QueueFixture()
         let delivery = try await fixture.admit("a", Sample.observation(1))

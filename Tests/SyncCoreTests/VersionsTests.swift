@@ -127,6 +127,22 @@ import Testing
         #expect(Versions.reconcile(facts).standing == .behind(DeliveryID(1)))
     }
 
+    /// What came later and is not read yet finds out by itself how it stands.
+    @Test(arguments: [(1, false, true), (1, true, true), (3, false, false), (3, true, true)])
+    func aContentEndsWhatIsNotNewerThanItself(id: Int64, isRead: Bool, ends: Bool) {
+        var facts = Self.facts(at: "2025/june.csv")
+        let row = Sample.delivery(.working(.pending(.examine)), isKnown: isRead)
+        let open = Delivery(
+            id: DeliveryID(id), mapping: row.mapping, table: row.table, tableKey: row.tableKey, path: row.path,
+            observation: row.observation, content: row.content, nameBase: row.nameBase, uploadName: row.uploadName,
+            state: row.state, tally: row.tally)
+        facts.open = [OlderVersion(open)]
+        let isEnded = Versions.reconcile(facts).moves.contains { move in
+            if case .set(DeliveryID(id), .abandoned(.superseded), _, _) = move { true } else { false }
+        }
+        #expect(isEnded == ends)
+    }
+
     @Test func aPersonsAddIsRememberedUntilItIsSent() {
         let held = Sample.delivery(.held(.changed))
         let added = held.decide(on: .byHand(.resolved(.add)), in: Sample.context())

@@ -100,6 +100,9 @@ struct FailingQueue: DeliveryQueue {
         try await inner.noteSeen(
             files, in: mapping, lookAgainAfter: quiet, began: began, at: now, hastens: hastens)
     }
+    func noteLeft(_ paths: [RelativePath], in mapping: MappingID) async throws(Failure) -> Bool {
+        try await inner.noteLeft(paths, in: mapping)
+    }
     func settlingDue(at now: MonotonicInstant, limit: Int) async throws(Failure) -> [SettlingFile] {
         try await inner.settlingDue(at: now, limit: limit)
     }
@@ -176,6 +179,9 @@ struct FailingQueue: DeliveryQueue {
         _ uploads: [RemoteUpload], of table: TableKey, in version: TableVersion, isFirst: Bool, isLast: Bool
     ) async throws(Failure) {
         try await inner.recordListing(uploads, of: table, in: version, isFirst: isFirst, isLast: isLast)
+    }
+    func recordMet(_ upload: RemoteUpload, of table: TableKey, in version: TableVersion) async throws(Failure) {
+        try await inner.recordMet(upload, of: table, in: version)
     }
     func closeListing(
         of table: TableKey, newestReleased: VersionTag?, gate: PostingGate

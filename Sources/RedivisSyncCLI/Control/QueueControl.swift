@@ -153,7 +153,8 @@ package struct QueueControl: AgentControl {
             }
         }
         for result in try await save(.forgotten, open) { outcome.note(result, done) }
-        guard open.isEmpty else { return }
+        // A version that has moved on takes the decision along; the path that was named is left out by itself.
+        guard !open.contains(where: { $0.path == place.path }) else { return }
         let id = try await queue.ignoreByHand(
             place.path, in: place.mapping.id, table: place.mapping.table, at: clock.now())
         if let delivery = try await queue.delivery(id) { outcome.change("\(delivery.path): \(done)") }

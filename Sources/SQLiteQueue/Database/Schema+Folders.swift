@@ -29,6 +29,11 @@ extension Schema {
         ALTER TABLE settling ADD COLUMN isWritten INTEGER NOT NULL DEFAULT 0 CHECK (isWritten IN (0, 1));
         """
 
+    /// What `existing: skip` leaves out is the file that was there, and not what was written over it before it settled.
+    static let rewrites = """
+        ALTER TABLE settling ADD COLUMN isRewritten INTEGER NOT NULL DEFAULT 0 CHECK (isRewritten IN (0, 1));
+        """
+
     /// By what outlasts a remount. Device numbers that are stored already become the numbers of their file systems when
     /// those are met again.
     static let fileSystems = """

@@ -69,6 +69,9 @@ enum Schema {
         migrator.registerMigration("11 numbers of file systems") { database in
             try database.execute(sql: fileSystems)
         }
+        migrator.registerMigration("12 files that are rewritten while they settle") { database in
+            try database.execute(sql: rewrites)
+        }
         return migrator
     }
 

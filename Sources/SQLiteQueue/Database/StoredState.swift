@@ -14,6 +14,8 @@ struct StoredState {
     private(set) var due: Int64?
     /// Whether nothing more is to be done, also where a pause has taken the work from a row that has some.
     let hasEnded: Bool
+    /// Whether the paths that the row still has settle once more (trigger `deliveryEndedUnsent`).
+    let endsUnsent: Bool
 
     enum Work: Int64, CaseIterable {
         case ready = 1
@@ -30,6 +32,7 @@ struct StoredState {
         publicState = state.publicState
         kind = state.kind
         hasEnded = state.stage == nil
+        endsUnsent = state == .abandoned(.gone) || state == .abandoned(.superseded)
         switch state {
         case .working(.importing), .waiting(.importing, _):
             (work, due) = (.importing, 0)

@@ -91,7 +91,7 @@ extension Database {
             if file.observation == seen.observation {
                 return kind == "ignored" ? try leftOut(delivery) : .known
             }
-            if kind == "forgotten" { return .forgotten }
+            if try isForgotten(file) { return .forgotten }
             if kind == "delivered", let row = try deliveryRow(delivery) {
                 return .changed(deliveredTo: row.delivery.table)
             }

@@ -131,14 +131,42 @@ extension Transaction {
 
     /// A file that is written to under one of its names has changed under all of them, and the kernel tells of the one.
     private func lookAgainAtOtherNames(of observation: FileObservation, but file: Int64) throws {
+        try settleNames(
+            of: observation, but: file, where: "(size <> ? OR modified <> ?)",
+            [observation.size, observation.modified])
+    }
+
+    /// A path names another file now, or none. What was written before by that name is seen by the others only.
+    ///
+    /// - Returns: whether anything settles because of it.
+    @discardableResult func lookAtOtherNames(of observation: FileObservation, but file: Int64) throws -> Bool {
+        try settleNames(
+            of: observation, but: file, where: "(links > 1 OR (SELECT links FROM file WHERE id = ?) > 1)", [file])
+        return database.changesCount > 0
+    }
+
+    /// - Returns: whether anything settles because of it.
+    func noteLeft(_ paths: [RelativePath], in mapping: MappingID) throws -> Bool {
+        let number = try mappingNumber(mapping)
+        return try paths.reduce(false) { settles, path in
+            guard let file = try database.fileRow(number, path), let before = file.observation else { return settles }
+            return try lookAtOtherNames(of: before, but: file.id) || settles
+        }
+    }
+
+    private func settleNames(
+        of observation: FileObservation, but file: Int64, where condition: String, _ arguments: [SQLValue]
+    ) throws {
         let inode: [SQLValue] = [Int64(bitPattern: observation.device), Int64(bitPattern: observation.inode)]
         try database.run(
             """
             INSERT INTO settling (mapping, path, device, inode, size, modified, changed, quietRun, quietSince, due,
                 isExisting)
-            SELECT mapping, path, device, inode, size, modified, changed, 0, 0, 0, 0 FROM file
-            WHERE device = ? AND inode = ? AND id <> ? AND (size <> ? OR modified <> ?) LIMIT 1000
+            SELECT mapping, path, device, inode, size, modified, changed, 0, 0, 0, EXISTS (
+                SELECT 1 FROM delivery AS d WHERE d.id = file.delivery AND d.isExisting = 1 AND d.sha256 IS NULL)
+            FROM file
+            WHERE device = ? AND inode = ? AND id <> ? AND \(condition) LIMIT 1000
             ON CONFLICT DO NOTHING
-            """, inode + [file, observation.size, observation.modified])
+            """, inode + [file] + arguments)
     }
 }

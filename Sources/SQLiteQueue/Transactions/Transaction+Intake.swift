@@ -8,7 +8,7 @@ struct SettlingRow {
 
     static let select = """
         SELECT m.name, s.path, s.device, s.inode, s.size, s.modified, s.changed, s.quietRun, s.quietSince,
-            s.isExisting, s.due, s.noticed, s.isWritten
+            s.isExisting, s.due, s.noticed, s.isWritten, s.isRewritten
         FROM settling AS s JOIN mapping AS m ON m.id = s.mapping
         """
 
@@ -18,7 +18,7 @@ struct SettlingRow {
             mapping: try row.mapping(0), path: try row.path(1), observation: try row.observation(2),
             quietSince: MonotonicInstant(run: run, nanoseconds: try row.integer(8)),
             noticed: MonotonicInstant(run: run, nanoseconds: try row.integer(11)), isExisting: try row.flag(9),
-            isWritten: try row.flag(12))
+            isWritten: try row.flag(12), isRewritten: try row.flag(13))
         due = try row.integer(10)
     }
 }
@@ -47,17 +47,17 @@ extension Transaction {
         try database.run(
             """
             INSERT INTO settling (mapping, path, device, inode, size, modified, changed, quietRun, quietSince, due,
-                isExisting, noticed, isWritten)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                isExisting, noticed, isWritten, isRewritten)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (mapping, path) DO UPDATE SET device = excluded.device, inode = excluded.inode,
                 size = excluded.size, modified = excluded.modified, changed = excluded.changed,
                 quietRun = excluded.quietRun, quietSince = excluded.quietSince, due = excluded.due,
                 isExisting = max(isExisting, excluded.isExisting), noticed = max(noticed, excluded.noticed),
-                isWritten = max(isWritten, excluded.isWritten)
+                isWritten = max(isWritten, excluded.isWritten), isRewritten = max(isRewritten, excluded.isRewritten)
             """,
             [mapping, file.path.column] + file.observation.columns + [
                 Int64(bitPattern: file.quietSince.run), file.quietSince.nanoseconds, max(due.nanoseconds, 0),
-                file.isExisting, file.noticed.nanoseconds, file.isWritten,
+                file.isExisting, file.noticed.nanoseconds, file.isWritten, file.isRewritten,
             ])
     }
 }
@@ -112,7 +112,10 @@ private struct SeenScan {
             try hasten(seen)
             return false
         case .begin:
-            try begin(seen, file)
+            try begin(seen, file, over: settling)
+            if hastens, let before = file?.observation, !before.isSameFile(as: seen.observation) {
+                try transaction.lookAtOtherNames(of: before, but: file?.id ?? 0)
+            }
             return false
         }
         if isForgotten, let file {
@@ -121,10 +124,10 @@ private struct SeenScan {
         return true
     }
 
-    /// What a person told to ignore stays ignored, however it changes.
+    /// What a person told to ignore stays ignored, however it changes: at the path that was named.
     private func hasForgotten(_ file: FileRow, _ seen: SeenFile) throws -> Bool {
-        guard let delivery = file.delivery, file.observation != seen.observation else { return false }
-        return try database.kind(of: delivery) == "forgotten"
+        guard file.observation != seen.observation else { return false }
+        return try database.isForgotten(file)
     }
 
     private func hasten(_ seen: SeenFile) throws {
@@ -135,12 +138,13 @@ private struct SeenScan {
             """, [began.nanoseconds, seen.isWritten, number, seen.path.column])
     }
 
-    private func begin(_ seen: SeenFile, _ file: FileRow?) throws {
+    private func begin(_ seen: SeenFile, _ file: FileRow?, over settling: SettlingFile?) throws {
         let wasExisting = try file.map { try database.isUnjudgedExisting($0, seen.observation) } ?? false
         try transaction.settle(
             SettlingFile(
                 mapping: mapping, path: seen.path, observation: seen.observation, quietSince: now, noticed: began,
-                isExisting: try isOpen || wasExisting || wasUnseen(seen.path), isWritten: seen.isWritten),
+                isExisting: try isOpen || wasExisting || wasUnseen(seen.path), isWritten: seen.isWritten,
+                isRewritten: settling?.isRewritten(as: seen.observation) ?? false),
             number, due: due)
     }
 
@@ -164,6 +168,14 @@ extension Database {
     /// What the first scan of a mapping could not look into; empty for most.
     func unseen(_ mapping: Int64) throws -> Set<RelativePath> {
         Set(try rows("SELECT path FROM unseen WHERE mapping = ?", [mapping]).map { try $0.path(0) })
+    }
+
+    /// Whether a person named this very path. Another path of a version that was forgotten has it only as long as its
+    /// content is the same.
+    func isForgotten(_ file: FileRow) throws -> Bool {
+        guard let delivery = file.delivery else { return false }
+        return try exists(
+            "SELECT 1 FROM delivery WHERE id = ? AND kind = 'forgotten' AND file = ?", [delivery, file.id])
     }
 
     func kind(of delivery: Int64) throws -> String? {

@@ -61,14 +61,20 @@ extension Database {
     func remoteIndex(_ table: TableKey) throws -> RemoteIndexState {
         let row = try row("SELECT id, isComplete, newestReleased, gate FROM remoteTable WHERE key = ?", [table.value])
         guard let row else {
-            return RemoteIndexState(isComplete: false, newestReleased: nil, gate: .closed, hasTaggedUploads: false)
+            return RemoteIndexState(
+                isComplete: false, newestReleased: nil, gate: .closed, hasTaggedUploads: false,
+                hasUntaggedUploads: false)
         }
-        let hasTagged = try exists(
-            "SELECT 1 FROM remoteUpload WHERE remoteTable = ? AND isTagged = 1 AND isPresent = 1 LIMIT 1",
-            [try row.integer(0)])
+        let number = try row.integer(0)
+        func has(tagged: Bool) throws -> Bool {
+            try exists(
+                "SELECT 1 FROM remoteUpload WHERE remoteTable = ? AND isTagged = ? AND isPresent = 1 LIMIT 1",
+                [number, tagged])
+        }
         return RemoteIndexState(
             isComplete: try row.flag(1), newestReleased: try row.optionalText(2).flatMap(VersionTag.init),
-            gate: PostingGate(rawValue: try row.text(3)) ?? .closed, hasTaggedUploads: hasTagged)
+            gate: PostingGate(rawValue: try row.text(3)) ?? .closed, hasTaggedUploads: try has(tagged: true),
+            hasUntaggedUploads: try has(tagged: false))
     }
 }
 
@@ -126,6 +132,16 @@ extension Transaction {
         let upload = RemoteUpload(
             uri: registration.uri, name: registration.name, status: .inProgress, size: nil, md5: nil)
         try record(upload, number, .draft, try generation(number, .draft, begins: false))
+    }
+
+    /// What an address led to and no list showed. It bears no tag, so that it is no upload of an agent's: it counts as
+    /// one that was there before.
+    func recordMet(_ upload: RemoteUpload, of table: TableKey, in version: TableVersion) throws {
+        let number = try tableNumber(table)
+        try record(upload, number, version, try generation(number, version, begins: false))
+        try database.run(
+            "UPDATE remoteUpload SET seen = 0 WHERE remoteTable = ? AND version = ? AND uri = ? AND isTagged = 0",
+            [number, version.column, upload.uri])
     }
 
     func closeListing(of table: TableKey, newestReleased: VersionTag?, gate: PostingGate) throws {

@@ -14,7 +14,11 @@ extension Transaction {
             try setState(state, of: row, note: text, at: now.wall)
         case .keep:
             try note(text, delivery: row.id, file: row.file, at: now.wall)
-            try setFile(row.file, delivery: try database.fileRow(row.file)?.delivery, observation: nil)
+            // Where the path has another version by now, what was accepted for that one stands: a look that sees just
+            // that need not have it read again.
+            if try database.fileRow(row.file)?.delivery == row.id {
+                try setFile(row.file, delivery: row.id, observation: nil)
+            }
         }
         let file = SettlingFile(
             mapping: row.delivery.mapping, path: row.delivery.path, observation: delivery.observation,

@@ -7,7 +7,7 @@ final class Transaction {
     let database: Database
     /// Whether the receipt log has something to append once this is committed.
     var wroteReceipts = false
-    /// Whether a row that waited for another one was taken up again.
+    /// Whether a row that waited for another one was taken up again, or paths of one that ended unsent settle once more.
     var hasWoken = false
 
     init(_ database: Database) {
@@ -65,6 +65,7 @@ final class Transaction {
                 stored.work?.rawValue, stored.due, stored.tally, now.milliseconds, id,
             ])
         if stored.hasEnded { try endWaits(for: id) }
+        if stored.endsUnsent { hasWoken = true }
     }
 
     /// What the path belongs to, and what of it was accepted. `nil`: the next look finds the file changed.

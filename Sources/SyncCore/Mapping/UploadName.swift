@@ -33,6 +33,11 @@ public enum UploadName {
         return String(decoding: stem + tag + ending, as: UTF8.self)
     }
 
+    /// The name that a person would give to the upload: without a tag. One that looks as if it had one is an agent's.
+    public static func untagged(base: [UInt8]) -> String {
+        String(decoding: EncodedName.encode(base[...], atMost: longest), as: UTF8.self)
+    }
+
     /// Whether a name ends in `-` and 12 lower-case hex digits before its ending, or at its very end.
     public static func isTagged(_ name: String) -> Bool {
         let bytes = Array(name.utf8)

@@ -76,6 +76,12 @@ public protocol DeliveryQueue: Sendable {
         at now: Moment, hastens: Bool
     ) async throws(Failure) -> SeenSummary
 
+    /// Notes that files have left these paths: deleted, or moved away. What was written to them before may be seen under
+    /// other names only, since the kernel tells of the name that was used, and those are looked at again.
+    ///
+    /// - Returns: whether anything settles because of it.
+    func noteLeft(_ paths: [RelativePath], in mapping: MappingID) async throws(Failure) -> Bool
+
     /// Files whose next look is due, at most `limit`.
     func settlingDue(at now: MonotonicInstant, limit: Int) async throws(Failure) -> [SettlingFile]
 
@@ -151,6 +157,9 @@ public protocol DeliveryQueue: Sendable {
     func recordListing(
         _ uploads: [RemoteUpload], of table: TableKey, in version: TableVersion, isFirst: Bool, isLast: Bool
     ) async throws(Failure)
+
+    /// Adds an upload that no list showed, and that an address led to. It counts as one that was there before.
+    func recordMet(_ upload: RemoteUpload, of table: TableKey, in version: TableVersion) async throws(Failure)
 
     /// All of a table's versions were listed: remembers how far, and whether posts must wait (`RemoteIndexState.gate`).
     func closeListing(
@@ -246,7 +255,7 @@ public struct AdmittedFile: Hashable, Sendable {
 
 public enum SaveOutcome: Hashable, Sendable {
     case saved
-    /// The same, and a row that waited for this one is to be taken up again.
+    /// The same, and there is work for others now: a row that waited is to be taken up again, or a path settles anew.
     case savedAndWoke
     /// Another delivery has this content already; this row has ended, its path is that delivery's.
     case joined(DeliveryID)
@@ -254,6 +263,14 @@ public enum SaveOutcome: Hashable, Sendable {
     case stands(Standing)
     /// Somebody else has moved the row since it was read; nothing was written.
     case stale
+
+    /// Whether the decision is what is stored now.
+    public var isSaved: Bool {
+        switch self {
+        case .saved, .savedAndWoke: true
+        case .joined, .stands, .stale: false
+        }
+    }
 }
 
 public struct Workload: Hashable, Sendable {
@@ -281,12 +298,18 @@ public struct RemoteIndexState: Hashable, Sendable {
     public let gate: PostingGate
     /// Whether uploads with our tag are known, or may be there though no listing shows them yet.
     public let hasTaggedUploads: Bool
+    /// Whether uploads that are nobody's here are known.
+    public let hasUntaggedUploads: Bool
 
-    public init(isComplete: Bool, newestReleased: VersionTag?, gate: PostingGate, hasTaggedUploads: Bool) {
+    public init(
+        isComplete: Bool, newestReleased: VersionTag?, gate: PostingGate, hasTaggedUploads: Bool,
+        hasUntaggedUploads: Bool
+    ) {
         self.isComplete = isComplete
         self.newestReleased = newestReleased
         self.gate = gate
         self.hasTaggedUploads = hasTaggedUploads
+        self.hasUntaggedUploads = hasUntaggedUploads
     }
 }
 

@@ -13,11 +13,14 @@ public struct SettlingFile: Hashable, Sendable {
     /// Whether somebody who could write to it was heard of: that `stat` says what it said before proves nothing then,
     /// and a content that is known is read again and compared.
     public let isWritten: Bool
+    /// Whether it was written to since it was met first: its size or mtime is another. What was there before a mapping is
+    /// something else then.
+    public let isRewritten: Bool
 
     /// - Parameter noticed: `quietSince` where nothing else is given.
     public init(
         mapping: MappingID, path: RelativePath, observation: FileObservation, quietSince: MonotonicInstant,
-        noticed: MonotonicInstant? = nil, isExisting: Bool, isWritten: Bool = false
+        noticed: MonotonicInstant? = nil, isExisting: Bool, isWritten: Bool = false, isRewritten: Bool = false
     ) {
         self.mapping = mapping
         self.path = path
@@ -26,20 +29,33 @@ public struct SettlingFile: Hashable, Sendable {
         self.noticed = noticed ?? quietSince
         self.isExisting = isExisting
         self.isWritten = isWritten
+        self.isRewritten = isRewritten
     }
 
     /// The file with another observation, whose quiet time begins now.
     func restarted(with observation: FileObservation, at now: MonotonicInstant) -> SettlingFile {
         SettlingFile(
             mapping: mapping, path: path, observation: observation, quietSince: now, isExisting: isExisting,
-            isWritten: isWritten)
+            isWritten: isWritten, isRewritten: isRewritten(as: observation))
+    }
+
+    /// Whether it was written to by the time that it looks like this.
+    public func isRewritten(as seen: FileObservation) -> Bool {
+        isRewritten || seen.size != observation.size || seen.modified != observation.modified
+    }
+
+    /// The file as one that came after its mapping.
+    public var asNew: SettlingFile {
+        SettlingFile(
+            mapping: mapping, path: path, observation: observation, quietSince: quietSince, noticed: noticed,
+            isExisting: false, isWritten: isWritten, isRewritten: isRewritten)
     }
 
     /// The file as a look that began at `began` saw it.
     public func noticed(at began: MonotonicInstant) -> SettlingFile {
         SettlingFile(
             mapping: mapping, path: path, observation: observation, quietSince: quietSince, noticed: began,
-            isExisting: isExisting, isWritten: isWritten)
+            isExisting: isExisting, isWritten: isWritten, isRewritten: isRewritten)
     }
 
     /// Whether a look that began at `began` saw everything that is noted here: what was heard of was heard before

@@ -81,9 +81,11 @@ extension Versions {
         return current.content == nil ? .disturb : inserting(file, facts, isChange: true)
     }
 
+    /// What comes to the path that a person named. Another path of that version has it as long as the content is the
+    /// same: a newer one there was named by nobody.
     private static func staysIgnored(_ current: Delivery, _ file: AdmittedFile) -> Bool {
         switch current.state {
-        case .abandoned(.forgotten): true
+        case .abandoned(.forgotten): current.path == file.file.path && current.mapping == file.file.mapping
         case .abandoned(.ignored), .abandoned(.gone), .abandoned(.superseded), .working, .waiting, .delivered, .held,
             .parked:
             false

@@ -15,7 +15,9 @@ public enum Versions {
         }
         if let other = awaited(facts) { return Reconciliation(.behind(other), [.writeContent]) }
         let standing = standing(of: facts)
-        var moves = facts.open.compactMap { superseded($0.delivery, "the file has a newer content") }
+        var moves = facts.open.filter { !mayBeNewer($0, facts) }.compactMap {
+            superseded($0.delivery, "the file has a newer content")
+        }
         if case .adopts(let upload) = standing { moves.append(.adopt(upload)) }
         return Reconciliation(standing, moves + [.writeContent])
     }
@@ -54,6 +56,11 @@ public enum Versions {
     }
 
     // MARK: Ending
+
+    /// A row that came later and is not read yet: it finds out by itself how its content stands.
+    private static func mayBeNewer(_ open: OlderVersion, _ facts: ContentFacts) -> Bool {
+        open.delivery.content == nil && open.delivery.id.value > facts.subject.id.value
+    }
 
     /// What was not posted and cannot be read any more ends.
     static func superseded(_ delivery: Delivery, _ note: String) -> VersionMove? {

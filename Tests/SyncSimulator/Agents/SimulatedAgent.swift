@@ -121,6 +121,9 @@ final class AgentProcess: @unchecked Sendable {
     /// Whether it tells of files, or a folder, that cannot be reached.
     var tellsOfFilesAway: Bool { !devicesAway.isEmpty || isFolderAway }
     private var devicesAway: Set<UInt64> = []
+    /// The longest time that a scan of the folder took, in nanoseconds.
+    private(set) var longestScan: Int64 = 0
+    private var scanBegan: Int64?
     private var isFolderAway = false
 
     // MARK: Life
@@ -210,11 +213,14 @@ final class AgentProcess: @unchecked Sendable {
         case .moved(let delivery, let note):
             world.story.note(agent.name, "moves", "\(delivery.path) → \(delivery.state.publicState.rawValue): \(note)")
             world.oracle.moved(delivery, note: note, by: agent)
-        case .scanned(_, let report): world.story.note(agent.name, "has scanned", "\(report.files) files")
+        case .scanned(_, let report):
+            if let scanBegan { longestScan = max(longestScan, world.scheduler.elapsed - scanBegan) }
+            world.story.note(agent.name, "has scanned", "\(report.files) files")
         case .folderProblem(_, let failure):
             world.story.note(agent.name, "has trouble with its folder", failure.summary)
         case .folderState(_, let state):
             isFolderAway = if case .unmounted = state { true } else { false }
+            if state == .scanning { scanBegan = world.scheduler.elapsed }
             world.story.note(agent.name, "folder", "\(state)")
         case .folderRoot(_, let root):
             world.story.note(agent.name, "folder is", "\(root.map { "\($0.device):\($0.inode)" } ?? "not there")")

@@ -39,8 +39,7 @@ extension Oracle {
     /// Nothing is left to do, so nothing is done.
     private func judgeCalm() {
         // What was begun before it was seen that nothing is left; and a rescan, which may find what no event tells of.
-        let rescan = world.agents.compactMap { $0.settings["rescan"].flatMap { Int64($0) } }.max() ?? 0
-        world.pass(through: world.scheduler.elapsed + (20 + rescan * 5 / 4) * Self.second)
+        world.pass(through: world.scheduler.elapsed + 20 * Self.second + (world.agents.map(rescanTime).max() ?? 0))
         let before = world.agents.map(Effort.init)
         world.pass(through: world.scheduler.elapsed + Self.restTime)
         for (agent, before) in zip(world.agents, before) where violations.isEmpty {
@@ -59,6 +58,14 @@ extension Oracle {
             }
         }
         if violations.isEmpty, let owed = owed() { breaks(owed.rule, owed.words) }
+    }
+
+    /// How long it is until a rescan has ended that is not begun yet. It waits at least 20 times the last one's duration
+    /// (`rescan` in the contract), which is long where each call of the kernel is slow.
+    private func rescanTime(of agent: SimulatedAgent) -> Int64 {
+        guard let rescan = agent.settings["rescan"].flatMap({ Int64($0) }) else { return 0 }
+        let longest = agent.process?.longestScan ?? 0
+        return max(rescan * 5 / 4 * Self.second, 20 * longest) + longest
     }
 
     /// Second looks go on for a day, ever more rarely.
@@ -201,7 +208,10 @@ extension Oracle {
         case "held" where claim.json.contains("tableHasOtherUploads"):
             // By its MD5 it is known, and by a uri of its own.
             let reading = world.redivis.reading
-            let same = live(file.cells).first { $0.owner == 0 && $0.name == file.path }
+            // What came after the mapping's first listing is none of the uploads that were there before it.
+            let same = live(file.cells).first {
+                $0.owner == 0 && $0.name == file.path && $0.registeredAt <= begin(of: agent)
+            }
             if same != nil, reading.tellsMD5, !reading.urisByName { return lie("the table has just this upload") }
             return world.redivis.uploads.contains { $0.owner == 0 || world.agents.count > 1 }
                 ? nil : lie("nobody else has uploads there")
@@ -213,12 +223,24 @@ extension Oracle {
             // What `resolve --ignore` meant may have moved since.
             let isResolved = world.script.steps.contains { $0.verb == .resolve && $0.word(2) == "ignore" }
             let isMeant =
-                isResolved || shortNames(of: file.cells).contains { decided[$0] != nil }
-                || forgotten.keys.contains { file.path == $0 || file.path.hasPrefix($0 + "/") }
+                isResolved || shortNames(of: file.cells).contains { decided[$0] != nil } || wasForgotten(file)
             return isMeant || world.agents.count > 1 ? nil : lie("nobody has forgotten it")
         default:
             return nil
         }
+    }
+
+    /// Whether a person meant this version by `forget`: by its own path, or by another name that the same inode had with
+    /// this content. A move or a hard link of a version is that version, in whatever state (the contract's "file version").
+    private func wasForgotten(_ file: VirtualFile) -> Bool {
+        if isForgotten(file.path) { return true }
+        return files.contents[file.cells]?.occurrences.contains { occurrence in
+            occurrence.instance == file.instance && isForgotten(Self.short(occurrence.name))
+        } ?? false
+    }
+
+    private func isForgotten(_ name: String) -> Bool {
+        namedByForget.contains(name) || forgotten.keys.contains { name == $0 || name.hasPrefix($0 + "/") }
     }
 
     /// Whether another content of a path or an inode that this one had is on a table, and was not moved away.
@@ -236,8 +258,9 @@ extension Oracle {
                 if occurrence.instance == file.instance { return true }
                 guard own.contains(Self.short(occurrence.name)) else { return false }
                 return !there.contains { other in
+                    // What a person forgot is not looked at, so that nobody knows that it is there.
                     other.instance == occurrence.instance && other.cells == upload.cells && !own.contains(other.path)
-                        && Self.isTaken(other.path)
+                        && Self.isTaken(other.path) && !isForgotten(other.path)
                 }
             }
         }
@@ -246,8 +269,11 @@ extension Oracle {
     /// Generous: within the first half minute of the agent.
     private func wasThereBefore(_ file: VirtualFile, _ agent: SimulatedAgent) -> Bool {
         let appeared = files.contents[file.cells]?.appearedAt ?? 0
-        return appeared <= Int64(agent.settings.int("start", 10)) * 1_000_000 + 30 * Self.second
+        return appeared <= begin(of: agent) + 30 * Self.second
     }
+
+    /// When it was started first.
+    private func begin(of agent: SimulatedAgent) -> Int64 { Int64(agent.settings.int("start", 10)) * 1_000_000 }
 
     // MARK: What it cost
 

@@ -12,6 +12,8 @@ package final class Oracle: @unchecked Sendable {
     var isClosed = false
     /// By path, when a person said so last (nanoseconds).
     private(set) var forgotten: [String: Int64] = [:]
+    /// Paths that a `forget` named with success. The answer names the path of the version, which may have moved on.
+    private(set) var namedByForget: Set<String> = []
     private(set) var decided: [String: Int64] = [:]
     /// Of each agent's list requests, when they were made.
     private var lists: [Int: [Int64]] = [:]
@@ -143,7 +145,7 @@ package final class Oracle: @unchecked Sendable {
 
     /// What an open session of the same agent has, needs not be sent by another one, unless it was refused or forgotten.
     private func checkSentAgain(_ session: SimulatedRedivis.Session, by owner: Int) {
-        guard !isClosed, !session.cells.isEmpty, !mayLoseSessions else { return }
+        guard !isClosed, !session.cells.isEmpty, !mayLoseSessions, !mayBeginAnew(session) else { return }
         let earlier = world.redivis.openSessions.first { other in
             other !== session && other.number < session.number && other.size == session.size
                 && SimulatedAgent.number(of: other.owner) == SimulatedAgent.number(of: owner)
@@ -162,6 +164,22 @@ package final class Oracle: @unchecked Sendable {
             case .killSessions, .restore, .lose, .copy, .edit, .revert: true
             case .fault:
                 [.all, .chunks, .status, .sessions].contains(RequestFault.Requests(rawValue: step.word(0) ?? ""))
+            default: false
+            }
+        }
+    }
+
+    /// Whether the file was touched, so that its mtime says that it was written to, or forgotten and taken up again: the
+    /// contract keeps a session only through a change of the ctime alone.
+    private func mayBeginAnew(_ session: SimulatedRedivis.Session) -> Bool {
+        let count = Int(session.size / Cells.size)
+        let names = Set(
+            files.contents.filter { $0.key.count == count && $0.key.starts(with: session.cells) }
+                .flatMap { $0.value.occurrences.map { Self.short($0.name) } })
+        return world.script.steps.contains { step in
+            switch step.verb {
+            case .touch, .refresh: names.contains(step.word(0) ?? "")
+            case .forget: names.contains { $0 == step.word(1) || $0.hasPrefix((step.word(1) ?? "") + "/") }
             default: false
             }
         }
@@ -290,8 +308,10 @@ package final class Oracle: @unchecked Sendable {
         // By the lines that say so: a directory means the files below it that the agent knows.
         let changed = outcome.changed.compactMap { line in line.lastIndex(of: ":").map { String(line[..<$0]) } }
         switch request {
-        case .forget where world.agents.count == 1:
+        case .forget(let paths) where world.agents.count == 1:
             for path in changed { forgotten[path] = now }
+            guard !changed.isEmpty else { return }
+            namedByForget.formUnion(paths.map { Self.short(String(decoding: $0.absolute.bytes, as: UTF8.self)) })
         case .retry(let paths), .resolve(let paths, _):
             for path in changed + paths.map({ Self.short(String(decoding: $0.absolute.bytes, as: UTF8.self)) }) {
                 if case .retry = request { forgotten[path] = nil }

@@ -20,11 +20,6 @@ extension KnownBreak {
     /// In the order in which they explain: the narrow ones first.
     package static let all: [KnownBreak] = [
         KnownBreak(
-            number: "N-33", words: "`existing` judges by a list that left the file's upload out", rules: [.untrueReason]
-        ) { script, violation in
-            script.redivis["omits"] != nil && violation.says("though the table has just this upload")
-        },
-        KnownBreak(
             number: "N-35", words: "a row of another directory is retried by itself, each time with a line",
             rules: [.restless]
         ) { script, violation in

@@ -5,15 +5,16 @@ import SystemPackage
 /// The doors of the queue, for hooks.
 public enum QueueOperation: String, CaseIterable, Hashable, Sendable {
     case beginRun, takeUp, rerouteUnsent, reroute, folderIdentity, noteFolder, noteDevice, existingVerdict
-    case closeExisting, noteSeen, settlingDue, nextLook, recordLooks, due, importing
-    case delivery, tablesInUse, save, settleContent, resettle, workload, remoteIndex, recordListing, closeListing
+    case closeExisting, noteSeen, noteLeft, settlingDue, nextLook, recordLooks, due, importing
+    case delivery, tablesInUse, save, settleContent, resettle, workload, remoteIndex, recordListing, recordMet, closeListing
     case knownUpload, forgetUpload, endpointFact, secondLooks, nextSecondLook, recordTwins, suspect, hasOthers
 
     /// Whether it changes the database.
     public var writes: Bool {
         switch self {
-        case .beginRun, .takeUp, .rerouteUnsent, .reroute, .noteFolder, .noteDevice, .closeExisting, .noteSeen,
-            .recordLooks, .save, .settleContent, .resettle, .recordListing, .closeListing, .forgetUpload, .recordTwins,
+        case .beginRun, .takeUp, .rerouteUnsent, .reroute, .noteFolder, .noteDevice, .closeExisting, .noteSeen, .noteLeft,
+            .recordLooks, .save, .settleContent, .resettle, .recordListing, .recordMet, .closeListing, .forgetUpload,
+            .recordTwins,
             .suspect:
             true
         case .existingVerdict, .folderIdentity, .settlingDue, .nextLook, .due, .importing, .delivery, .tablesInUse,
@@ -142,6 +143,10 @@ public final class QueueWithHooks: DeliveryQueue {
         }
     }
 
+    public func noteLeft(_ paths: [RelativePath], in mapping: MappingID) async throws(Failure) -> Bool {
+        try await around(.noteLeft) { () throws(Failure) in try await base.noteLeft(paths, in: mapping) }
+    }
+
     public func settlingDue(at now: MonotonicInstant, limit: Int) async throws(Failure) -> [SettlingFile] {
         try await around(.settlingDue) { () throws(Failure) in try await base.settlingDue(at: now, limit: limit) }
     }
@@ -221,6 +226,14 @@ public final class QueueWithHooks: DeliveryQueue {
     ) async throws(Failure) {
         try await around(.recordListing) { () throws(Failure) in
             try await base.recordListing(uploads, of: table, in: version, isFirst: isFirst, isLast: isLast)
+        }
+    }
+
+    public func recordMet(
+        _ upload: RemoteUpload, of table: TableKey, in version: TableVersion
+    ) async throws(Failure) {
+        try await around(.recordMet) { () throws(Failure) in
+            try await base.recordMet(upload, of: table, in: version)
         }
     }
 
