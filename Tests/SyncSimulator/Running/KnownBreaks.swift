@@ -28,13 +28,6 @@ extension KnownBreak {
             number: "N-34", words: "after a lost or restored state the agent goes on asking at rest", rules: [.restless]
         ) { script, violation in script.has(.lose, .restore) && violation.says("requests in two minutes") },
         KnownBreak(
-            number: "N-35", words: "a row of another directory is retried by itself, each time with a line",
-            rules: [.restless]
-        ) { script, violation in
-            script.has(.swapAbove, .swapFolder, .repoint, .unmount, .mount, .remount)
-                && violation.says("lines into its journal")
-        },
-        KnownBreak(
             number: "N-36", words: "several agents leave two uploads of one file", rules: [.twiceForGood]
         ) { script, _ in script.agents.count > 1 },
     ]
