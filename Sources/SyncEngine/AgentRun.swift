@@ -162,8 +162,11 @@ public struct AgentRun: Sendable {
         }
     }
 
-    /// Rows were changed by hand.
+    /// Rows were changed by hand. What is taken up again may be of a table that no row needed until now, or that its
+    /// mapping has no longer.
     public func ring() async {
+        do throws(Failure) { try await intake.rerouteUnsent() } catch { observer(.queueProblem(error)) }
+        await wantTables()
         await settleBell.ring()
         await dispatcher.ring()
     }

@@ -171,7 +171,16 @@ public actor FolderIntake {
     /// Begins a run under the mapping file that is in force, which may be edited just now.
     func begin() async throws(Failure) {
         try await alone { () async throws(Failure) in try await ports.queue.beginRun(live.current.mappings) }
-        try await ports.queue.rerouteUnsent(live.current.mappings, at: ports.clock.now())
+        try await rerouteUnsent()
+    }
+
+    /// What has no session goes to the tables that the mappings have now, also where the mapping file is edited meanwhile.
+    func rerouteUnsent() async throws(Failure) {
+        var configuration: Configuration
+        repeat {
+            configuration = live.current
+            try await ports.queue.rerouteUnsent(configuration.mappings, at: ports.clock.now())
+        } while configuration != live.current
     }
 
     /// Puts an edited mapping file in force: what is admitted is so under the one or the other, also where it was

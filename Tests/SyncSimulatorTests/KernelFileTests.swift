@@ -187,5 +187,6 @@ private final class Heard: KernelObserver {
     func writersChanged(of instance: UInt64, to writers: Int) { lines.append("\(instance) writers \(writers)") }
     func nameAppeared(_ instance: UInt64, at path: String) { lines.append("+\(instance) \(path)") }
     func nameDisappeared(_ instance: UInt64, at path: String) { lines.append("-\(instance) \(path)") }
+    func modificationTimeSet(of instance: UInt64) {}
     func linksChanged() { lines.append("links") }
 }

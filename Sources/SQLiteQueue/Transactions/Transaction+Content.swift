@@ -55,9 +55,12 @@ extension Transaction {
         try database.run(
             "UPDATE delivery SET mapping = ?, file = ? WHERE id = ?", [subject.mapping, subject.file, id.value])
         guard takesObservation else { return }
+        // It is of the same table, whose spelling may be one by now that nobody makes ready.
         try database.run(
-            "UPDATE delivery SET device = ?, inode = ?, size = ?, modified = ?, changed = ? WHERE id = ?",
-            subject.delivery.observation.columns + [id.value])
+            """
+            UPDATE delivery SET destination = ?, device = ?, inode = ?, size = ?, modified = ?, changed = ?
+            WHERE id = ?
+            """, [subject.destination] + subject.delivery.observation.columns + [id.value])
     }
 
     private func writeContent(_ question: ContentQuestion) throws {

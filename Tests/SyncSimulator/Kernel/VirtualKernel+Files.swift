@@ -212,7 +212,11 @@ extension VirtualKernel {
     /// mtime and ctime are now.
     @discardableResult
     package func touch(_ path: String) -> Int32 {
-        code { () throws(Errno) in touch(try inode(at: path)) }
+        code { () throws(Errno) in
+            let inode = try inode(at: path)
+            touch(inode)
+            observer?.modificationTimeSet(of: inode.instance)
+        }
     }
 
     /// Sets mtime, in nanoseconds since 1970; ctime is now (`man 2 utimensat`).
@@ -224,6 +228,7 @@ extension VirtualKernel {
             let inode = try inode(at: path)
             inode.modified = inode.device.granularity >= 1_000_000_000 ? inode.device.stamp(modified) : modified
             touchInode(inode)
+            observer?.modificationTimeSet(of: inode.instance)
         }
     }
 

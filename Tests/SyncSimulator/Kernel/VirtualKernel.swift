@@ -6,6 +6,8 @@ package protocol KernelObserver: AnyObject {
     ///
     /// - Parameter writers: writers and writable maps that are open afterwards; 0 means that the content is whole.
     func contentChanged(of instance: UInt64, to cells: [UInt8], writers: Int)
+    /// Its mtime was set, and nothing else.
+    func modificationTimeSet(of instance: UInt64)
     /// A writer or a writable map was opened or closed.
     func writersChanged(of instance: UInt64, to writers: Int)
     /// A file can be reached by an absolute path without symbolic links: it was created, linked or renamed, or a

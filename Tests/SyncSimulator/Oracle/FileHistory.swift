@@ -6,6 +6,8 @@ package final class FileHistory: KernelObserver {
         var names: Set<String> = []
         /// When its content was last another one.
         var changedAt: Int64 = 0
+        /// When its mtime was last set, by a write or otherwise.
+        var modifiedAt: Int64 = 0
         /// How often its content was changed.
         var changes = 0
     }
@@ -47,6 +49,7 @@ package final class FileHistory: KernelObserver {
         file.cells = cells
         file.writers = writers
         file.changedAt = now()
+        file.modifiedAt = now()
         file.changes += 1
         instances[instance] = file
         guard !cells.isEmpty else { return }
@@ -54,6 +57,10 @@ package final class FileHistory: KernelObserver {
         for name in file.names { content.add(Occurrence(instance: instance, name: name)) }
         if writers == 0 { content.wasWhole = true }
         contents[cells] = content
+    }
+
+    package func modificationTimeSet(of instance: UInt64) {
+        instances[instance, default: Instance()].modifiedAt = now()
     }
 
     package func writersChanged(of instance: UInt64, to writers: Int) {
@@ -86,6 +93,14 @@ package final class FileHistory: KernelObserver {
     /// How many inodes ever had this content under a name.
     func inodes(of cells: [UInt8]) -> Int {
         Set((contents[cells]?.occurrences ?? []).map(\.instance)).count
+    }
+
+    /// Whether the mtime of a file with a content that begins so was set since then, though its bytes may be the same.
+    func wasModified(since begin: Int64, cells: [UInt8], size: Int64) -> Bool {
+        contents.contains { content, history in
+            Cells.size(content) == size && content.starts(with: cells)
+                && history.occurrences.contains { (instances[$0.instance]?.modifiedAt ?? 0) >= begin }
+        }
     }
 
     func names(of cells: [UInt8]) -> Set<String> {

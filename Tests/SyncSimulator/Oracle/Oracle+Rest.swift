@@ -38,8 +38,11 @@ extension Oracle {
 
     /// Nothing is left to do, so nothing is done.
     private func judgeCalm() {
-        // What was begun before it was seen that nothing is left; and a rescan, which may find what no event tells of.
-        world.pass(through: world.scheduler.elapsed + 20 * Self.second + (world.agents.map(rescanTime).max() ?? 0))
+        // What was begun before it was seen that nothing is left; a rescan, which may find what no event tells of; and
+        // the look for a second upload, which comes at most two doubts after the last registration.
+        let doubt = world.agents.map { Int64($0.settings.int("doubt", 20)) }.max() ?? 0
+        let rescan = world.agents.map(rescanTime).max() ?? 0
+        world.pass(through: world.scheduler.elapsed + (20 + 2 * doubt) * Self.second + rescan)
         let before = world.agents.map(Effort.init)
         world.pass(through: world.scheduler.elapsed + Self.restTime)
         for (agent, before) in zip(world.agents, before) where violations.isEmpty {
@@ -104,7 +107,7 @@ extension Oracle {
             }
         }
         for agent in world.agents where !isPaused(agent) {
-            let open = agent.state.openDeliveries().first { !isAway($0.path, of: agent) }
+            let open = agent.state.openDeliveries().first { !isAway($0, of: agent) }
             guard let open else { continue }
             return (.neverEnds, "\(agent.name): \(open.path) is \(open.state): \(open.reason)")
         }
@@ -112,10 +115,14 @@ extension Oracle {
     }
 
     /// Whether a file waits for a directory or a file system that is not there any more, and its agent says so.
-    private func isAway(_ path: String, of agent: SimulatedAgent) -> Bool {
+    private func isAway(_ open: SimulatedState.OpenDelivery, of agent: SimulatedAgent) -> Bool {
         guard agent.process?.tellsOfFilesAway == true else { return false }
-        let isReplaced = world.script.steps.contains { [.swapAbove, .swapFolder, .repoint].contains($0.verb) }
-        return isReplaced && world.kernel.file("\(WorldConfiguration.folder)/\(path)") == nil
+        // An empty directory is not taken for the folder, so that the state still has the one before.
+        let folder = world.kernel.identity(WorldConfiguration.folder)?.inode
+        let isReplaced =
+            world.script.steps.contains { [.swapAbove, .swapFolder, .repoint].contains($0.verb) }
+            || open.folder.map { $0 != folder } ?? false
+        return isReplaced && world.kernel.file("\(WorldConfiguration.folder)/\(open.path)") == nil
     }
 
     private func isPaused(_ agent: SimulatedAgent) -> Bool {

@@ -150,6 +150,8 @@ package final class Oracle: @unchecked Sendable {
             other !== session && other.number < session.number && other.size == session.size
                 && SimulatedAgent.number(of: other.owner) == SimulatedAgent.number(of: owner)
                 && !other.cells.isEmpty && session.cells.starts(with: other.cells)
+                // Only a change of ctime alone costs no bytes: with another mtime the file may have another content.
+                && !files.wasModified(since: other.openedAt, cells: session.cells, size: session.size)
         }
         guard let earlier else { return }
         breaks(

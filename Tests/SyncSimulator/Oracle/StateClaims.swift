@@ -15,6 +15,15 @@ extension SimulatedState {
         let md5: Digest?
     }
 
+    struct OpenDelivery {
+        let path: String
+        let state: String
+        /// The last line of its journal.
+        let reason: String
+        /// The inode of the directory that was its folder when it was admitted.
+        let folder: UInt64?
+    }
+
     private func read<Value>(_ fallback: Value, _ body: (Database) throws -> Value) -> Value {
         (try? database.pool.read(body)) ?? fallback
     }
@@ -97,22 +106,27 @@ extension SimulatedState {
 
     /// The deliveries that are still on their way, each with the last line of its journal.
     ///
-    /// What lies in another directory than the one that the folder's path leads to waits for as long as that lasts.
-    func openDeliveries() -> [(path: String, state: String, reason: String)] {
+    /// What lies in another directory than the one that the folder's path leads to waits for as long as that lasts, but
+    /// only where it still has to be read.
+    func openDeliveries() -> [OpenDelivery] {
         read([]) { database in
             let rows = try Row.fetchAll(
                 try database.cachedStatement(
                     sql: """
-                        SELECT f.path, d.public, (SELECT note FROM journal WHERE delivery = d.id ORDER BY id DESC LIMIT 1)
+                        SELECT f.path, d.public,
+                            (SELECT note FROM journal WHERE delivery = d.id ORDER BY id DESC LIMIT 1), d.rootInode
                         FROM delivery AS d JOIN file AS f ON f.id = d.file
                         WHERE d.public IN ('queued', 'uploading', 'registering', 'importing', 'waiting')
-                            AND NOT (d.rootInode IS NOT NULL AND EXISTS (
+                            AND NOT (d.kind IN ('pending', 'opening', 'transferring', 'probing', 'concluding')
+                                AND d.rootInode IS NOT NULL AND EXISTS (
                                 SELECT 1 FROM mapping AS m WHERE m.id = d.mapping
                                     AND (m.folderDevice, m.folderInode) <> (d.rootDevice, d.rootInode)))
                         """))
             return rows.map { row in
-                let (path, note): (Data, String?) = (row[0], row[2])
-                return (String(decoding: path, as: UTF8.self), row[1], note ?? "")
+                let (path, note, root): (Data, String?, Int64?) = (row[0], row[2], row[3])
+                return OpenDelivery(
+                    path: String(decoding: path, as: UTF8.self), state: row[1], reason: note ?? "",
+                    folder: root.map { UInt64(bitPattern: $0) })
             }
         }
     }

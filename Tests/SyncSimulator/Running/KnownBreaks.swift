@@ -17,22 +17,6 @@ package struct KnownBreak: Sendable {
 }
 
 extension KnownBreak {
-    /// In the order in which they explain: the narrow ones first.
-    package static let all: [KnownBreak] = [
-        KnownBreak(
-            number: "N-35", words: "a row of another directory is retried by itself, each time with a line",
-            rules: [.restless]
-        ) { script, violation in
-            script.has(.swapAbove, .swapFolder, .repoint, .unmount, .mount, .remount)
-                && violation.says("lines into its journal")
-        },
-    ]
-}
-
-extension Script {
-    fileprivate func has(_ verbs: Verb...) -> Bool { steps.contains { verbs.contains($0.verb) } }
-}
-
-extension Violation {
-    fileprivate func says(_ words: String...) -> Bool { words.contains { self.words.contains($0) } }
+    /// In the order in which they explain: the narrow ones first. None is known at present.
+    package static let all: [KnownBreak] = []
 }
