@@ -172,6 +172,14 @@ import Testing
         #expect(Versions.rerouted(unread, to: TableKey("demo.other"), isExisting: false) == nil)
     }
 
+    /// N-48: a row waited for ever for one that had ended already.
+    @Test(arguments: Sample.states) func aRowThatGoesElsewhereWaitsOnlyForWhatLives(newer: DeliveryState) {
+        let beside = Versions.beside(unread: newer)
+        #expect((beside == .waits) == (newer.stage != nil))
+        if case .abandoned = newer { #expect(beside == .takesItsPlace) }
+        if case .parked = newer { #expect(beside == .ends(.abandoned(.superseded))) }
+    }
+
     private static func facts(at path: String, tally: Delivery.Tally = .init()) -> ContentFacts {
         let subject = Delivery(
             id: DeliveryID(2), mapping: Sample.mapping, table: Sample.table, tableKey: nil,

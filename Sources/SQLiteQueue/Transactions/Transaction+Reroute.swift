@@ -39,10 +39,14 @@ extension Transaction {
         let destination = try destinationNumber(table)
         if row.destination != destination { try send(row.id, to: destination, table, at: now) }
         guard let key, let state = Versions.rerouted(row.delivery, to: key, isExisting: row.isExisting) else { return }
-        // A newer content of the path is under examination: it ends this row, or is this row's own.
-        let other = try database.row("SELECT id FROM delivery WHERE file = ? AND sha256 IS NULL", [row.file])
-        if let other = try other?.integer(0) {
-            return try database.run("UPDATE delivery SET behind = ?, due = ? WHERE id = ?", [other, Int64.max, row.id])
+        if let newer = try unread(ofFile: row.file) {
+            switch Versions.beside(unread: newer.delivery.state) {
+            case .waits:
+                return try database.run(
+                    "UPDATE delivery SET behind = ?, due = ? WHERE id = ?", [newer.id, Int64.max, row.id])
+            case .takesItsPlace: try giveUpProvisional(ofFile: row.file)
+            case .ends(let state): return try setState(state, of: row, note: "the file has a newer content", at: now)
+            }
         }
         try database.run("DELETE FROM adoption WHERE delivery = ?", [row.id])
         try database.run(
@@ -53,6 +57,11 @@ extension Transaction {
         // What may have been posted to the other table is no doubt about this one.
         try write(stored(state, Delivery.Tally(), mapping: row.mapping), over: row.id, at: now)
         try note("its table is now \(key)", delivery: row.id, file: row.file, at: now)
+    }
+
+    /// The one row of a path whose content is not known.
+    private func unread(ofFile file: Int64) throws -> DeliveryRow? {
+        try database.row(DeliveryRow.select + " WHERE d.file = ? AND d.sha256 IS NULL", [file]).map(DeliveryRow.init)
     }
 
     private func send(_ id: Int64, to destination: Int64, _ table: TableReference, at now: Timestamp) throws {

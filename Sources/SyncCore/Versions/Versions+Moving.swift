@@ -19,6 +19,25 @@ extension Versions {
         }
     }
 
+    /// What a row that goes to another table does where its path has a newer row whose content nobody knows yet: one path
+    /// has one such row.
+    public enum BesideUnread: Hashable, Sendable {
+        /// That one ends this row, or turns out to be the same content.
+        case waits
+        /// That one has ended.
+        case takesItsPlace
+        /// That one rests until a person acts, and nothing can be read of this row any more.
+        case ends(DeliveryState)
+    }
+
+    public static func beside(unread newer: DeliveryState) -> BesideUnread {
+        switch newer {
+        case .working, .waiting: .waits
+        case .delivered, .abandoned: .takesItsPlace
+        case .held, .parked: .ends(.abandoned(.superseded))
+        }
+    }
+
     /// The file has changed, or turned out not to be what settled, and its path settles anew.
     /// - Returns: what becomes of the row; `nil`: it is given up, since nothing of it was ever known.
     public static func resettled(_ delivery: Delivery) -> Resettling {
