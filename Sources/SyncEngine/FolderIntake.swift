@@ -134,10 +134,12 @@ public actor FolderIntake {
             }
         }
         if !seen.isEmpty, !Task.isCancelled {
-            noticed.settles = try await ports.queue.noteSeen(
-                seen, in: mapping.id, lookAgainAfter: mapping.settle.firstPause, began: began, at: ports.clock.now(),
-                hastens: true
-            ).settling > 0
+            noticed.settles =
+                try await ports.queue.noteSeen(
+                    seen, in: mapping.id, lookAgainAfter: mapping.settle.firstPause, began: began,
+                    at: ports.clock.now(),
+                    hastens: true
+                ).settling > 0
         }
         if !left.isEmpty, !Task.isCancelled, try await ports.queue.noteLeft(left.sorted(), in: mapping.id) {
             noticed.settles = true

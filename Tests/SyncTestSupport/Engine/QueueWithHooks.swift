@@ -6,13 +6,15 @@ import SystemPackage
 public enum QueueOperation: String, CaseIterable, Hashable, Sendable {
     case beginRun, takeUp, rerouteUnsent, reroute, folderIdentity, noteFolder, noteDevice, existingVerdict
     case closeExisting, noteSeen, noteLeft, settlingDue, nextLook, recordLooks, due, importing
-    case delivery, tablesInUse, save, settleContent, resettle, workload, remoteIndex, recordListing, recordMet, closeListing
+    case delivery, tablesInUse, save, settleContent, resettle, workload, remoteIndex, recordListing, recordMet,
+        closeListing
     case knownUpload, forgetUpload, endpointFact, secondLooks, nextSecondLook, recordTwins, suspect, hasOthers
 
     /// Whether it changes the database.
     public var writes: Bool {
         switch self {
-        case .beginRun, .takeUp, .rerouteUnsent, .reroute, .noteFolder, .noteDevice, .closeExisting, .noteSeen, .noteLeft,
+        case .beginRun, .takeUp, .rerouteUnsent, .reroute, .noteFolder, .noteDevice, .closeExisting, .noteSeen,
+            .noteLeft,
             .recordLooks, .save, .settleContent, .resettle, .recordListing, .recordMet, .closeListing, .forgetUpload,
             .recordTwins,
             .suspect:
