@@ -112,7 +112,8 @@ import Testing
     @Test func otherNamesOfAFileThatLeftAPathAreLookedAtAgain() async throws {
         let fixture = try await QueueFixture()
         try await fixture.admit("a", Sample.observation(1))
-        try await fixture.admit("b", Sample.observation(1, changed: 2), links: 2)
+        let linked = FileObservation(device: 3, inode: 1, size: 100, modified: 1, changed: 2)
+        try await fixture.admit("b", linked, links: 2)
         try await fixture.admit("c", Sample.observation(3))
         let queue = fixture.queue
         func settling() async throws -> [String] {

@@ -262,7 +262,11 @@ import Testing
             fixture.reload(first), note: "the file changed", at: QueueFixture.at(40))
         // It is looked at once more, since it has just been seen to change.
         #expect(try await fixture.queue.settlingDue(at: QueueFixture.at(40).monotonic, limit: 9).count == 1)
-        #expect(try await fixture.admit("a", Sample.observation(1, changed: 2), at: 41).id == second.id)
+        let summary = try await fixture.queue.noteSeen(
+            [SeenFile(path: first.path, observation: Sample.observation(1, changed: 2), links: 1)],
+            in: QueueFixture.weather, lookAgainAfter: .zero, at: QueueFixture.at(41))
+        #expect(summary == SeenSummary(known: 1, settling: 0))
+        #expect(try await fixture.current("a").id == second.id)
     }
 
     @Test func whatMayBeRegisteredIsNeverGivenUp() async throws {

@@ -32,7 +32,7 @@ struct StoredState {
         publicState = state.publicState
         kind = state.kind
         hasEnded = state.stage == nil
-        endsUnsent = state == .abandoned(.gone) || state == .abandoned(.superseded)
+        endsUnsent = publicState == .gone || publicState == .superseded
         switch state {
         case .working(.importing), .waiting(.importing, _):
             (work, due) = (.importing, 0)
