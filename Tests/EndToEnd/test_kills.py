@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import time
 from collections import Counter
 
@@ -39,6 +40,15 @@ def mixed_sizes(world: World, count: int, used: set[int]) -> list[int]:
     return sorted(sizes)
 
 
+def until_sent(world: World, process: subprocess.Popen, before: int) -> None:
+    """Until another chunk is sent, or nothing more is to be: however slow the machine is."""
+    deadline = time.monotonic() + 20
+    while process.poll() is None and time.monotonic() < deadline:
+        if len(world.record.requests("put-chunk")) > before:
+            return
+        time.sleep(0.05)
+
+
 def random_kills(world: World, kills: int, files: int) -> Counter[str]:
     """Kills the agent `kills` times at random instants while rounds of `files` new files go out."""
     world.open_sandbox(*SLOW)
@@ -55,9 +65,12 @@ def random_kills(world: World, kills: int, files: int) -> Counter[str]:
         for turn in range(12):
             if done >= kills:
                 break
+            sent = len(world.record.requests("put-chunk"))
             process = agent.start("run", "--once")
-            # The first of a round dies young, while the new files still settle.
-            time.sleep(world.generator.uniform(0.05, 0.7 if turn == 0 else 1.6))
+            # The first of a round dies young, while the new files still settle; most others once bytes are on their way.
+            if turn > 0 and world.generator.random() < 0.7:
+                until_sent(world, process, sent)
+            time.sleep(world.generator.uniform(0.05, 0.7 if turn == 0 else 1.2))
             ended = process.poll() is not None
             kill(process)
             states = agent.states()
