@@ -176,8 +176,14 @@ public struct AgentRun: Sendable {
         var configuration: Configuration
         repeat {
             configuration = live.current
-            let used = (try? await ports.queue.tablesInUse()) ?? []
-            await tables.want(used.union(configuration.mappings.map(\.table)))
+            let mapped = Set(configuration.mappings.map(\.table))
+            do throws(Failure) {
+                await tables.want(try await ports.queue.tablesInUse().union(mapped))
+            } catch {
+                // Which other tables rows go to is not known now: those that were wanted stay so.
+                observer(.queueProblem(error))
+                await tables.wantAlso(mapped)
+            }
         } while configuration != live.current
     }
 

@@ -46,6 +46,8 @@ actor TableKeeper {
         await bell.ring()
     }
 
+    func wantAlso(_ tables: Set<TableReference>) async { await want(wanted.union(tables)) }
+
     /// Asks again at once: the token or the mapping file may have changed.
     ///
     /// - Parameter accounts: those whose token is another one; `nil`: all.

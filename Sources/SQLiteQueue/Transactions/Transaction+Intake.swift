@@ -183,13 +183,21 @@ extension Database {
     }
 
     /// Whether a path's present version was there before its mapping, and its content was never judged. What
-    /// `existing: skip` left out is that as long as it was not written to.
+    /// `existing: skip` left out is that as long as it was not written to. What came to another path later, and was moved
+    /// here, was not there before.
     fileprivate func isUnjudgedExisting(_ file: FileRow, _ seen: FileObservation) throws -> Bool {
         guard let delivery = file.delivery else { return false }
         return try exists(
             """
             SELECT 1 FROM delivery WHERE id = ? AND isExisting = 1 AND sha256 IS NULL
                 AND (kind <> 'ignored' OR size = ? AND modified = ?)
-            """, [delivery, seen.size, seen.modified])
+                AND NOT EXISTS (
+                    SELECT 1 FROM delivery AS o
+                    WHERE o.device = ? AND o.inode = ? AND o.file <> ? AND o.isExisting = 0)
+            """,
+            [
+                delivery, seen.size, seen.modified, Int64(bitPattern: seen.device), Int64(bitPattern: seen.inode),
+                file.id,
+            ])
     }
 }

@@ -223,7 +223,7 @@ extension Oracle {
             return world.redivis.uploads.contains { $0.owner == 0 || world.agents.count > 1 }
                 ? nil : lie("nobody else has uploads there")
         case "ignored" where claim.json.contains("existing"):
-            return wasThereBefore(file, agent) ? nil : lie("it came after the agent had looked")
+            return wasThereBefore(file, agent) || isBackdated(file) ? nil : lie("it came after the agent had looked")
         case "ignored" where claim.json.contains("exclude"):
             return lie("no rule leaves it out")
         case "forgotten":
@@ -277,6 +277,11 @@ extension Oracle {
     private func wasThereBefore(_ file: VirtualFile, _ agent: SimulatedAgent) -> Bool {
         let appeared = files.contents[file.cells]?.appearedAt ?? 0
         return appeared <= begin(of: agent) + 30 * Self.second
+    }
+
+    /// Whether a program wrote to it and put the mtime back. Of what was never read, nobody can tell that from a chmod.
+    private func isBackdated(_ file: VirtualFile) -> Bool {
+        world.script.steps.contains { $0.verb == .backdate && $0.word(0) == file.path }
     }
 
     /// When it was started first.
