@@ -15,6 +15,8 @@ actor TwinKeeper {
     private var lost: [DeliveryID: MonotonicInstant] = [:]
     /// Whose address several uploads share, as an earlier walk has shown.
     private var crowded: Set<DeliveryID> = []
+    /// Of several uploads at one address the one that could not be taken off.
+    private var refused: [DeliveryID: Twin] = [:]
 
     /// When a name tag was last looked after: until the doubt about that is over, lists that show it twice say nothing
     /// new, the walk of that look itself among them.
@@ -179,15 +181,17 @@ actor TwinKeeper {
             return try await ports.queue.record([], of: look, next: now.wall.advanced(by: doubt), at: now)
         }
         var twins = try await resolve(verdict, of: look.delivery) + look.strangers(among: listed)
+        var isSoon = false
         if let kept = verdict.kept, kept.version == .draft {
             let sharing = listed.filter { $0.version == .draft && $0.upload.uri == kept.upload.uri }
             let (twin, again) = try await thinOut(sharing.map(\.upload), of: look.delivery)
             if let twin { twins.append(twin) }
-            // At a time of its own: two agents that take off one each at once would leave none.
-            if again { next = now.wall.advanced(by: .seconds(1) + doubt * ports.random()) }
+            isSoon = again
         }
         let standing = twins.filter { $0.fate != .removed }
         if !standing.isEmpty { next = look.next(after: now.wall, doubt: doubt, standing: standing) }
+        // At a time of its own: two agents that take off one each at once would leave none.
+        if isSoon { next = now.wall.advanced(by: .seconds(1) + doubt * ports.random()) }
         switch look.binding(verdict) {
         case .stays:
             lost[look.delivery.id] = nil
@@ -253,17 +257,21 @@ actor TwinKeeper {
     ) async throws(Failure) -> (twin: Twin?, again: Bool) {
         guard let first = entries.first, entries.count > 1 else {
             crowded.remove(delivery.id)
+            refused[delivery.id] = nil
             return (nil, false)
         }
         let isConfirmed = !crowded.insert(delivery.id).inserted
         let shown = try await ports.remote(for: delivery.table).upload(uri: first.uri)
         switch SharedAddress.remedy(for: entries, shown: shown, isConfirmed: isConfirmed, fits: delivery.fits) {
         case .none: return (nil, false)
-        case .wait: return (nil, true)
+        // It stands as before, as far as is known.
+        case .wait: return (refused[delivery.id], true)
         case .takeOffOne:
             crowded.remove(delivery.id)
             let fate = try await withdraw(MetUpload(first, in: .draft), of: delivery)
-            return (Twin(upload: first, version: .draft, fate: fate), true)
+            let twin = Twin(upload: first, version: .draft, fate: fate)
+            refused[delivery.id] = fate == .removed ? nil : twin
+            return (twin, fate == .removed)
         case .tell:
             let why = "one of the uploads at its address is not this file, and cannot be told from the one that is"
             return (Twin(upload: first, version: .draft, fate: .stands(why)), false)

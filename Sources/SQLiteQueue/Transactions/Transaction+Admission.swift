@@ -29,7 +29,10 @@ extension Transaction {
         case .insert(let state, let note):
             try insert(state, admitted, mapping, file, note, at: now)
         }
-        if admitted.look.links > 1 { try lookAgainAtOtherNames(of: admitted.look.observation, but: file) }
+        if admitted.look.links > 1 { try lookAgainAtOtherNames(of: admitted, but: file) }
+        if let before = known?.observation, !before.isSameFile(as: admitted.look.observation) {
+            try lookAtOtherNames(of: before, but: file)
+        }
     }
 
     private func facts(
@@ -130,10 +133,12 @@ extension Transaction {
     }
 
     /// A file that is written to under one of its names has changed under all of them, and the kernel tells of the one.
-    private func lookAgainAtOtherNames(of observation: FileObservation, but file: Int64) throws {
+    /// Whoever writes may put the mtime back.
+    private func lookAgainAtOtherNames(of admitted: AdmittedFile, but file: Int64) throws {
+        let observation = admitted.look.observation
         try settleNames(
-            of: observation, but: file, where: "(size <> ? OR modified <> ?)",
-            [observation.size, observation.modified])
+            of: observation, but: file, where: "(size <> ? OR modified <> ? OR ?)",
+            [observation.size, observation.modified, admitted.file.isWritten])
     }
 
     /// A path names another file now, or none. What was written before by that name is seen by the others only.

@@ -257,35 +257,3 @@ extension Delivery {
         return opened.sendingNext(in: session, .none, "session opened", in: context)
     }
 }
-
-extension Stage {
-    fileprivate var admission: Admission? {
-        switch self {
-        // What has its content already is examined without being read.
-        case .pending(.fresh), .pending(.examined): .examine
-        case .pending(let admission): admission
-        case .opening, .reading, .transferring, .probing, .concluding, .lookingUp, .posting, .importing, .withdrawing:
-            nil
-        }
-    }
-
-    /// Whether a wait at this stage is a wait for just this fact to say more.
-    fileprivate func isPatient(with event: DeliveryEvent) -> Bool {
-        guard case .importing(let registration) = self, case .importReported(let upload) = event else { return false }
-        return upload.status == .completed && upload.lacksProof(for: registration)
-    }
-
-    /// Whether the delivery ends with its source: not once a post has begun, for what becomes of the file says nothing
-    /// about a request that may have left.
-    fileprivate var needsSource: Bool { readsSource && !mayBeRegistered }
-
-    /// Whether the source is read here, or will be: until the server has every byte and they are settled.
-    public var readsSource: Bool {
-        switch self {
-        case .pending, .opening, .reading, .transferring, .probing, .concluding: true
-        case .lookingUp(.inline, .beforePost), .posting(.inline, _): true
-        case .lookingUp(.inline, .inDoubt), .lookingUp(.session, _), .posting(.session, _), .importing, .withdrawing:
-            false
-        }
-    }
-}

@@ -182,39 +182,3 @@ extension Delivery {
         return decision
     }
 }
-
-extension Stage {
-    /// Where to go on after trouble that decided nothing. After a doubt about bytes the server is asked first; a post
-    /// of which nothing left starts again with its look-up, and where that needs the file, with reading it: it may have
-    /// changed while it waited.
-    var afterTrouble: Stage {
-        switch self {
-        case .transferring(let session, let progress): .probing(session, progress)
-        case .posting(.session(let object), _): .lookingUp(.session(object), .beforePost)
-        case .posting(.inline, _), .lookingUp(.inline, .beforePost): .reading
-        case .pending, .opening, .reading, .probing, .concluding, .lookingUp(.session, _),
-            .lookingUp(.inline, .inDoubt), .importing, .withdrawing:
-            self
-        }
-    }
-
-    var usesSession: Bool {
-        switch self {
-        case .transferring, .probing, .concluding: true
-        case .pending, .opening, .reading, .lookingUp, .posting, .importing, .withdrawing: false
-        }
-    }
-}
-
-extension Failure.Kind {
-    /// How long to leave a refusal alone that only a person can lift.
-    var patience: Duration? {
-        switch self {
-        case .unauthorized: .seconds(60)
-        case .forbidden: .seconds(300)
-        case .transient, .throttled, .sessionLost, .sessionRefused, .rejected, .tooLarge, .conflict, .ambiguous,
-            .endpointMissing, .unreadable, .sourceGone, .sourceChanged, .stateUnavailable:
-            nil
-        }
-    }
-}

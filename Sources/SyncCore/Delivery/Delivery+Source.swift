@@ -65,16 +65,3 @@ extension Delivery {
         return moved(to: waiting(stage.afterTrouble, for: delay, why, in: context), why)
     }
 }
-
-extension Stage {
-    /// The session by which bytes are on their way, and how far they have come.
-    public var sending: (session: UploadSession, progress: TransferProgress)? {
-        switch self {
-        case .transferring(let session, let progress), .probing(let session, let progress),
-            .concluding(let session, let progress):
-            (session, progress)
-        case .pending, .opening, .reading, .lookingUp, .posting, .importing, .withdrawing:
-            nil
-        }
-    }
-}

@@ -111,9 +111,7 @@ extension ParkReason {
             false
         }
     }
-}
 
-extension ParkReason {
     /// Whether an upload of it may be on the table, as far as the reason alone tells.
     var leavesPossibleUpload: Bool {
         switch self {

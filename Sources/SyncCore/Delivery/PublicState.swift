@@ -36,22 +36,3 @@ extension DeliveryState {
         }
     }
 }
-
-extension Stage {
-    public var publicState: PublicState {
-        switch self {
-        case .pending: .queued
-        case .opening, .reading, .transferring, .probing, .concluding: .uploading
-        case .lookingUp, .posting, .withdrawing: .registering
-        case .importing: .importing
-        }
-    }
-
-    /// Whether a registration of ours may be on the table: from the moment a post was saved as begun.
-    public var mayBeRegistered: Bool {
-        switch self {
-        case .pending, .opening, .reading, .transferring, .probing, .concluding, .lookingUp(_, .beforePost): false
-        case .lookingUp(_, .inDoubt), .posting, .importing, .withdrawing: true
-        }
-    }
-}

@@ -60,16 +60,3 @@ public struct Failure: Error, Hashable, Codable, Sendable {
 extension Failure: CustomStringConvertible {
     public var description: String { hint.map { "\(summary); \($0)" } ?? summary }
 }
-
-extension Failure.Kind {
-    /// Whether trying again later is the remedy, and not a person.
-    public var passesByItself: Bool {
-        switch self {
-        case .transient, .throttled, .ambiguous, .conflict, .stateUnavailable: true
-        case .sessionLost, .sessionRefused, .unauthorized, .forbidden, .rejected, .tooLarge, .endpointMissing,
-            .unreadable,
-            .sourceGone, .sourceChanged:
-            false
-        }
-    }
-}

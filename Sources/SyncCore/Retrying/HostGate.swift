@@ -100,18 +100,3 @@ public struct HostGate: Hashable, Sendable {
         state = .closed(failures: failures, until: until, isProbing: false)
     }
 }
-
-extension Failure.Kind {
-    /// What a failure says about the host that was asked.
-    public var verdictOnHost: VerdictOnHost {
-        switch self {
-        case .transient, .throttled, .ambiguous: .isAway
-        case .sessionLost, .sessionRefused, .unauthorized, .forbidden, .rejected, .tooLarge, .conflict,
-            .endpointMissing:
-            .answers
-        case .unreadable, .sourceGone, .sourceChanged, .stateUnavailable: .unknown
-        }
-    }
-
-    public enum VerdictOnHost: Hashable, Sendable { case answers, isAway, unknown }
-}

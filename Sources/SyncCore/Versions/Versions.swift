@@ -68,14 +68,3 @@ public enum Versions {
         return .set(delivery.id, .abandoned(.superseded), resetsTally: false, note: note)
     }
 }
-
-extension Delivery {
-    /// Whether bytes of it are, or may be, on the storage host.
-    var hasSentBytes: Bool {
-        switch state.stage {
-        case .transferring, .probing, .concluding, .lookingUp(.session, _), .posting(.session, _): true
-        case .pending, .opening, .reading, .lookingUp(.inline, _), .posting(.inline, _), .importing, .withdrawing, nil:
-            false
-        }
-    }
-}

@@ -219,7 +219,11 @@ extension Oracle {
             let same = live(file.cells).first {
                 $0.owner == 0 && $0.name == file.path && $0.registeredAt <= begin(of: agent)
             }
-            if same != nil, reading.tellsMD5, !reading.urisByName { return lie("the table has just this upload") }
+            // Where a list leaves it out, its address leads to one of them only.
+            let isAlone = world.redivis.uploads.count { $0.isLive && $0.name == file.path } == 1
+            if same != nil, isAlone, reading.tellsMD5, !reading.urisByName {
+                return lie("the table has just this upload")
+            }
             return world.redivis.uploads.contains { $0.owner == 0 || world.agents.count > 1 }
                 ? nil : lie("nobody else has uploads there")
         case "ignored" where claim.json.contains("existing"):
@@ -273,10 +277,10 @@ extension Oracle {
         }
     }
 
-    /// Generous: within the first half minute of the agent.
+    /// Generous: within the first half minute of the agent, or of its first scan where calls of the kernel are slow.
     private func wasThereBefore(_ file: VirtualFile, _ agent: SimulatedAgent) -> Bool {
         let appeared = files.contents[file.cells]?.appearedAt ?? 0
-        return appeared <= begin(of: agent) + 30 * Self.second
+        return appeared <= begin(of: agent) + 30 * Self.second + (agent.process?.longestScan ?? 0)
     }
 
     /// Whether a program wrote to it and put the mtime back. Of what was never read, nobody can tell that from a chmod.
