@@ -19,6 +19,7 @@ public struct AgentRun: Sendable {
     private let refusalDesk: RefusalDesk
     private let dispatcherBell: DispatcherBell
     private let settleBell = WorkBell()
+    private let routeBell = WorkBell()
 
     /// How often what could not be watched is tried again.
     static let watchRetry: Duration = .seconds(30)
@@ -103,6 +104,7 @@ public struct AgentRun: Sendable {
                 group.addTask { await twins.run { event, delivery in await dispatcher.apply(event, to: delivery) } }
                 group.addTask { await away.run() }
                 group.addTask { await settle() }
+                group.addTask { await reroute() }
                 group.addTask { await retryWatches() }
                 group.addTask { await folders.run { live.current } }
             }
@@ -165,10 +167,19 @@ public struct AgentRun: Sendable {
     /// Rows were changed by hand. What is taken up again may be of a table that no row needed until now, or that its
     /// mapping has no longer.
     public func ring() async {
-        do throws(Failure) { try await intake.rerouteUnsent() } catch { observer(.queueProblem(error)) }
-        await wantTables()
+        await routeBell.ring()
         await settleBell.ring()
         await dispatcher.ring()
+    }
+
+    /// In a loop of its own: there may be a million rows to send elsewhere, and whoever rang waits for an answer.
+    private func reroute() async {
+        while !Task.isCancelled {
+            guard await routeBell.wait(atMost: Self.longestPause, on: ports.clock) else { continue }
+            do throws(Failure) { try await intake.rerouteUnsent() } catch { observer(.queueProblem(error)) }
+            await wantTables()
+            await dispatcher.ring()
+        }
     }
 
     /// Those of the mapping file as it is once they are known: it may be edited meanwhile.

@@ -81,4 +81,5 @@ def test_bytes_that_change_behind_a_restored_mtime_are_sent_anew(world: World) -
         until_arrived(world, run, 1)
         run.wait(lambda: agent.states().get(b"a.csv") == "delivered", 30, "it is delivered")
     world.judge()
-    assert world.record.counts()["open-session"] == 2
+    # One more where it was looked at between the write and the `utime`.
+    assert world.record.counts()["open-session"] in (2, 3)

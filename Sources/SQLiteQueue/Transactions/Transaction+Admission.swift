@@ -30,7 +30,10 @@ extension Transaction {
             try insert(state, admitted, mapping, file, note, at: now)
         }
         if admitted.look.links > 1 { try lookAgainAtOtherNames(of: admitted, but: file) }
-        if let before = known?.observation, !before.isSameFile(as: admitted.look.observation) {
+        // What was written may be the file that had this name before.
+        if admitted.file.isWritten, let before = known?.observation,
+            !before.isSameFile(as: admitted.look.observation)
+        {
             try lookAtOtherNames(of: before, but: file)
         }
     }
