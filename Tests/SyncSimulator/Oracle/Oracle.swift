@@ -108,7 +108,9 @@ package final class Oracle: @unchecked Sendable {
     private func checkTwice(_ upload: SimulatedUpload, _ agent: SimulatedAgent, _ names: String) {
         guard upload.isLive else { return }
         // Two agents may have two tables.
-        let all = live(upload.cells, on: world.agents.count > 1 ? upload.table : nil)
+        let live = live(upload.cells, on: world.agents.count > 1 ? upload.table : nil)
+        // What came back renamed and with another content may be a person's: it is told (`SecondLook.strangers`).
+        let all = live.filter { !($0.hasWrongMD5 && $0.isRenamed) || $0.number == upload.number }
         // One upload of each name; and as many names as there were files that had this content.
         let same = all.filter { UploadName.tags(in: $0.name) == UploadName.tags(in: upload.name) }
         guard same.count > 1 || all.count > max(files.inodes(of: upload.cells), 1) else { return }
