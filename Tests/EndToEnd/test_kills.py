@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from collections import Counter
 
@@ -40,15 +39,6 @@ def mixed_sizes(world: World, count: int, used: set[int]) -> list[int]:
     return sorted(sizes)
 
 
-def until_sent(world: World, process: subprocess.Popen, before: int) -> None:
-    """Until another chunk is sent, or nothing more is to be: however slow the machine is."""
-    deadline = time.monotonic() + 20
-    while process.poll() is None and time.monotonic() < deadline:
-        if len(world.record.requests("put-chunk")) > before:
-            return
-        time.sleep(0.05)
-
-
 def random_kills(world: World, kills: int, files: int) -> Counter[str]:
     """Kills the agent `kills` times at random instants while rounds of `files` new files go out."""
     world.open_sandbox(*SLOW)
@@ -69,7 +59,7 @@ def random_kills(world: World, kills: int, files: int) -> Counter[str]:
             process = agent.start("run", "--once")
             # The first of a round dies young, while the new files still settle; most others once bytes are on their way.
             if turn > 0 and world.generator.random() < 0.7:
-                until_sent(world, process, sent)
+                wait_until(lambda: process.poll() is not None or len(world.record.requests("put-chunk")) > sent, 60)
             time.sleep(world.generator.uniform(0.05, 0.7 if turn == 0 else 1.2))
             ended = process.poll() is not None
             kill(process)

@@ -147,7 +147,7 @@ package final class Oracle: @unchecked Sendable {
 
     /// What an open session of the same agent has, needs not be sent by another one, unless it was refused or forgotten.
     private func checkSentAgain(_ session: SimulatedRedivis.Session, by owner: Int) {
-        guard !isClosed, !session.cells.isEmpty, !mayLoseSessions, !mayBeginAnew(session) else { return }
+        guard !isClosed, !session.cells.isEmpty, !mayLoseSessions, !wasForgotten(session) else { return }
         let earlier = world.redivis.openSessions.first { other in
             other !== session && other.number < session.number && other.size == session.size
                 && SimulatedAgent.number(of: other.owner) == SimulatedAgent.number(of: owner)
@@ -175,19 +175,14 @@ package final class Oracle: @unchecked Sendable {
         }
     }
 
-    /// Whether the file was touched, so that its mtime says that it was written to, or forgotten and taken up again: the
-    /// contract keeps a session only through a change of the ctime alone.
-    private func mayBeginAnew(_ session: SimulatedRedivis.Session) -> Bool {
-        let count = Int(session.size / Cells.size)
+    /// Whether a person had the file forgotten, and perhaps taken up again: then it begins anew.
+    private func wasForgotten(_ session: SimulatedRedivis.Session) -> Bool {
         let names = Set(
-            files.contents.filter { $0.key.count == count && $0.key.starts(with: session.cells) }
+            files.contents.filter { Cells.size($0.key) == session.size && $0.key.starts(with: session.cells) }
                 .flatMap { $0.value.occurrences.map { Self.short($0.name) } })
         return world.script.steps.contains { step in
-            switch step.verb {
-            case .touch, .refresh: names.contains(step.word(0) ?? "")
-            case .forget: names.contains { $0 == step.word(1) || $0.hasPrefix((step.word(1) ?? "") + "/") }
-            default: false
-            }
+            guard step.verb == .forget, let path = step.word(1) else { return false }
+            return names.contains { $0 == path || $0.hasPrefix(path + "/") }
         }
     }
 

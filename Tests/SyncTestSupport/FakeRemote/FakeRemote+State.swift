@@ -132,8 +132,7 @@ extension FakeRemote.State {
             throw Failure(.transient, "Content-Range begins beyond what is stored (503)")
         }
         let isLast = range.upperBound == total
-        // One that begins where an odd number of bytes was kept ends on the grid again.
-        guard isLast || range.upperBound.isMultiple(of: 262_144) else {
+        guard isLast || (range.upperBound - range.lowerBound).isMultiple(of: 262_144) else {
             throw Failure(.rejected, "a chunk that is not the last must be a multiple of 256 KiB (400)")
         }
         found.bytes += bytes.dropFirst(Int(stored - range.lowerBound))
