@@ -40,8 +40,9 @@ extension TableDirectory {
         _ search: UploadSearch, in reference: TableReference, _ table: RemoteTable
     ) async throws(Failure) -> RemoteUpload? {
         let listed = try await ports.queue.remoteIndex(of: table.key).newestReleased
-        let released = Set(table.released.filter { tag in listed.map { tag > $0 } ?? true } + table.released.suffix(1))
-        let versions = [.draft] + released.sorted().map { TableVersion.released($0) }
+        let beforeNewest = table.released.dropLast().last
+        let since = listed.flatMap { listed in beforeNewest.map { min(listed, $0) } }
+        let versions = [.draft] + table.versions(releasedAfter: since).filter { $0 != .draft }
         let answer = try await address(search, in: versions, reference)
         guard answer.found == nil, answer.isOthers else { return answer.found }
         try await sweep(reference)

@@ -141,6 +141,17 @@ import Testing
             if case .set(DeliveryID(id), .abandoned(.superseded), _, _) = move { true } else { false }
         }
         #expect(isEnded == ends)
+        // The same where the table has it under the subject's name, and another name of it waits.
+        let upload = RemoteUpload(uri: "uploads/7", name: facts.uploadName, status: .completed, size: 1, md5: nil)
+        facts.upload = upload
+        var other = Sample.delivery(.working(.pending(.examined)))
+        other.uploadName = "another"
+        facts.same = [SameVersion(other, seenAtItsPath: nil)]
+        if id != 1 {
+            let found = Versions.reconcile(facts)
+            #expect(found.standing == .adopts(upload))
+            #expect(found.moves.contains { if case .set(DeliveryID(id), _, _, _) = $0 { true } else { false } } == ends)
+        }
     }
 
     @Test func aPersonsAddIsRememberedUntilItIsSent() {

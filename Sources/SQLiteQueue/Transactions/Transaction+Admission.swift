@@ -29,12 +29,12 @@ extension Transaction {
         case .insert(let state, let note):
             try insert(state, admitted, mapping, file, note, at: now)
         }
-        if admitted.look.links > 1 { try lookAgainAtOtherNames(of: admitted, but: file) }
+        if admitted.look.links > 1 { try lookAtOtherNames(ofWritten: admitted, but: file) }
         // What was written may be the file that had this name before.
         if admitted.file.isWritten, let before = known?.observation,
             !before.isSameFile(as: admitted.look.observation)
         {
-            try lookAtOtherNames(of: before, but: file)
+            try lookAtOtherNames(ofLeft: before, but: file)
         }
     }
 
@@ -137,7 +137,7 @@ extension Transaction {
 
     /// A file that is written to under one of its names has changed under all of them, and the kernel tells of the one.
     /// Whoever writes may put the mtime back.
-    private func lookAgainAtOtherNames(of admitted: AdmittedFile, but file: Int64) throws {
+    private func lookAtOtherNames(ofWritten admitted: AdmittedFile, but file: Int64) throws {
         let observation = admitted.look.observation
         try settleNames(
             of: observation, but: file, where: "(size <> ? OR modified <> ? OR ?)",
@@ -147,7 +147,7 @@ extension Transaction {
     /// A path names another file now, or none. What was written before by that name is seen by the others only.
     ///
     /// - Returns: whether anything settles because of it.
-    @discardableResult func lookAtOtherNames(of observation: FileObservation, but file: Int64) throws -> Bool {
+    @discardableResult func lookAtOtherNames(ofLeft observation: FileObservation, but file: Int64) throws -> Bool {
         try settleNames(
             of: observation, but: file, where: "(links > 1 OR (SELECT links FROM file WHERE id = ?) > 1)", [file])
         return database.changesCount > 0
@@ -158,7 +158,7 @@ extension Transaction {
         let number = try mappingNumber(mapping)
         return try paths.reduce(false) { settles, path in
             guard let file = try database.fileRow(number, path), let before = file.observation else { return settles }
-            return try lookAtOtherNames(of: before, but: file.id) || settles
+            return try lookAtOtherNames(ofLeft: before, but: file.id) || settles
         }
     }
 

@@ -114,7 +114,7 @@ private struct SeenScan {
         case .begin:
             try begin(seen, file, over: settling)
             if hastens, let before = file?.observation, !before.isSameFile(as: seen.observation) {
-                try transaction.lookAtOtherNames(of: before, but: file?.id ?? 0)
+                try transaction.lookAtOtherNames(ofLeft: before, but: file?.id ?? 0)
             }
             return false
         }

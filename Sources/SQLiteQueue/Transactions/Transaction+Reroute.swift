@@ -44,7 +44,7 @@ extension Transaction {
             case .waits:
                 return try database.run(
                     "UPDATE delivery SET behind = ?, due = ? WHERE id = ?", [newer.id, Int64.max, row.id])
-            case .takesItsPlace: try giveUpProvisional(ofFile: row.file)
+            case .takesItsPlace: try deleteDelivery(newer.id)
             case .ends(let state): return try setState(state, of: row, note: "the file has a newer content", at: now)
             }
         }

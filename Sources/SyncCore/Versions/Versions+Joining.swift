@@ -65,8 +65,7 @@ extension Versions {
                 .takePath(of: other.id), .set(other.id, .abandoned(.superseded), resetsTally: false, note: note),
             ]
         }
-        let older = facts.open.filter { open in !unposted.contains { $0.id == open.delivery.id } }
-            .compactMap { superseded($0.delivery, "the file has a newer content") }
+        let older = endings(facts, but: Set(unposted.map(\.id)))
         return Reconciliation(.adopts(upload), ended + older + [.adopt(upload), .writeContent])
     }
 

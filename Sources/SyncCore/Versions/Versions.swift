@@ -15,9 +15,7 @@ public enum Versions {
         }
         if let other = awaited(facts) { return Reconciliation(.behind(other), [.writeContent]) }
         let standing = standing(of: facts)
-        var moves = facts.open.filter { !mayBeNewer($0, facts) }.compactMap {
-            superseded($0.delivery, "the file has a newer content")
-        }
+        var moves = endings(facts)
         if case .adopts(let upload) = standing { moves.append(.adopt(upload)) }
         return Reconciliation(standing, moves + [.writeContent])
     }
@@ -56,6 +54,13 @@ public enum Versions {
     }
 
     // MARK: Ending
+
+    /// Of the path's other versions: the subject's content is the newer one.
+    static func endings(_ facts: ContentFacts, but others: Set<DeliveryID> = []) -> [VersionMove] {
+        facts.open.filter { !mayBeNewer($0, facts) && !others.contains($0.delivery.id) }.compactMap {
+            superseded($0.delivery, "the file has a newer content")
+        }
+    }
 
     /// A row that came later and is not read yet: it finds out by itself how its content stands.
     private static func mayBeNewer(_ open: OlderVersion, _ facts: ContentFacts) -> Bool {
